@@ -1,0 +1,50 @@
+"""The errors of chromasonic's own domain.
+
+ChromasonicError
+├── DataError       melodies, or other data, that cannot be used
+├── SpaceError      a search space that makes no sense
+├── ModelError      a model class that cannot be searched
+├── DeviceError     a device that is not there
+├── MissingExtra    an optional dependency that is not installed
+└── StudyError      a study that cannot be opened or continued
+    ├── StudyMismatch   it was started with something else
+    └── StudyInUse      another driver is working on it
+
+A bad argument outside these raises the built-in ``ValueError`` or ``TypeError``.
+"""
+
+
+class ChromasonicError(Exception):
+    """Any failure that chromasonic foresees and explains in one line."""
+
+
+class DataError(ChromasonicError, ValueError):
+    """Melodies, or other data, that cannot be used."""
+
+
+class SpaceError(ChromasonicError, ValueError):
+    """A search space that makes no sense."""
+
+
+class ModelError(ChromasonicError, ValueError):
+    """A model class that cannot be searched."""
+
+
+class DeviceError(ChromasonicError, RuntimeError):
+    """A device that is not there."""
+
+
+class MissingExtra(ChromasonicError, ImportError):
+    """An optional dependency that is not installed."""
+
+
+class StudyError(ChromasonicError, RuntimeError):
+    """A study that cannot be opened or continued."""
+
+
+class StudyMismatch(StudyError):
+    """The study was started with something else than it is asked to go on with."""
+
+
+class StudyInUse(StudyError):
+    """Another driver is working on the study."""

@@ -1,0 +1,1 @@
+"""What a finished search looks like: text, files, figures."""

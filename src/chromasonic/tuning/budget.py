@@ -1,0 +1,75 @@
+"""When a search has had enough."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from chromasonic.tuning.records import TrialRecord
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long a search may go on.
+
+    Attributes:
+        n_trials: The total of trials, those of earlier runs included.
+        timeout_s: Seconds for this run alone; None for no limit.
+        patience: Trials in a row without a better value; None for no limit.
+        target: Enough is a value no larger than this; None for never.
+    """
+
+    n_trials: int
+    timeout_s: float | None = None
+    patience: int | None = None
+    target: float | None = None
+    _started: float = field(default_factory=time.monotonic, repr=False)
+
+    def __post_init__(self) -> None:
+        _require_count("n_trials", self.n_trials)
+        if self.patience is not None:
+            _require_count("patience", self.patience)
+        if self.timeout_s is not None and not self.timeout_s > 0:
+            raise ValueError(f"timeout must be more than 0 seconds, but got {self.timeout_s!r}.")
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since this run began."""
+        return time.monotonic() - self._started
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether this run has used up its seconds."""
+        return self.timeout_s is not None and self.elapsed_s >= self.timeout_s
+
+    def spent(self, ended: Sequence[TrialRecord], n_running: int) -> str | None:
+        """Why no further trial should begin, or None if one should.
+
+        Args:
+            ended: The trials that have ended, by number.
+            n_running: How many are on their way.
+        """
+        if len(ended) + n_running >= self.n_trials:
+            return "n_trials"
+        if self.out_of_time:
+            return "timeout"
+        since_best, best = _standing(ended)
+        if self.target is not None and best <= self.target:
+            return "target"
+        if self.patience is not None and since_best >= self.patience:
+            return "patience"
+        return None
+
+
+def _require_count(name: str, value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, but got {value!r}.")
+
+
+def _standing(ended: Sequence[TrialRecord]) -> tuple[int, float]:
+    """How many trials ended since the best value, and that value."""
+    since, best = 0, float("inf")
+    for trial in ended:
+        since += 1
+        if trial.counts and trial.value is not None and trial.value < best:
+            since, best = 0, trial.value
+    return since, best

@@ -1,0 +1,46 @@
+"""What a trial needs to continue, on disk: written whole or not at all.
+
+`<folder>/epoch-<n>/` holds what `Epoch.save` wrote after epoch n, and `epochs.json`, the
+learning curve up to there.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from chromasonic.tuning.files import write_text
+
+EpochRow = dict[str, Any]
+
+
+def save_checkpoint(
+    folder: Path, epochs: Sequence[EpochRow], save: Callable[[Path], None]
+) -> Path:
+    """The folder of the new checkpoint; older ones of the same trial are gone."""
+    target = folder / f"epoch-{len(epochs)}"
+    if target.exists():
+        return target
+    unfinished = folder / "unfinished"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    save(unfinished)
+    write_text(unfinished / "epochs.json", json.dumps(list(epochs)))
+    unfinished.rename(target)
+    for other in _checkpoints(folder):
+        if other != target:
+            shutil.rmtree(other, ignore_errors=True)
+    return target
+
+
+def latest_checkpoint(folder: Path) -> tuple[Path, list[EpochRow]] | None:
+    """The newest checkpoint of a trial and its learning curve, or None if there is none."""
+    found = _checkpoints(folder)
+    if not found:
+        return None
+    return found[-1], json.loads((found[-1] / "epochs.json").read_text(encoding="utf-8"))
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    return sorted(folder.glob("epoch-*"), key=lambda path: int(path.name.removeprefix("epoch-")))

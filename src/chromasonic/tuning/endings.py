@@ -1,0 +1,27 @@
+"""Why a trial ended: the one list of reasons, and what each means to Optuna."""
+
+from enum import StrEnum
+
+from optuna.trial import TrialState
+
+
+class Ending(StrEnum):
+    """Why a trial ended."""
+
+    COMPLETED = "completed"
+    STOPPED_EARLY = "stopped_early"
+    PRUNED = "pruned"
+    DIVERGED = "diverged"
+    OUT_OF_MEMORY = "out_of_memory"
+    TIMED_OUT = "timed_out"
+    KILLED = "killed"
+    LOST = "lost"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def state(self) -> TrialState:
+        """The state Optuna knows the trial by."""
+        if self in (Ending.COMPLETED, Ending.STOPPED_EARLY):
+            return TrialState.COMPLETE
+        return TrialState.PRUNED if self is Ending.PRUNED else TrialState.FAIL

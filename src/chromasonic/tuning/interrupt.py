@@ -1,0 +1,59 @@
+"""Ctrl-C as a request: the first one ends the search in good order, a second one at once."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+
+class Interrupt:
+    """Turns SIGINT and SIGTERM into a request while it is entered.
+
+    Outside the main thread, where Python allows no signal handlers, it changes nothing.
+    """
+
+    def __init__(self) -> None:
+        self.signal_number: int | None = None
+        self._breakable = False
+        self._previous: dict[signal.Signals, Any] = {}
+
+    @property
+    def requested(self) -> bool:
+        """Whether the search was asked to end."""
+        return self.signal_number is not None
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._previous[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    @contextmanager
+    def breakable(self) -> Iterator[None]:
+        """Lets a request break off what happens inside, by raising KeyboardInterrupt there."""
+        self._breakable = True
+        try:
+            if self.requested:
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._breakable = False
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
+            os._exit(128 + number)
+        self.signal_number = number
+        if self._breakable:
+            raise KeyboardInterrupt

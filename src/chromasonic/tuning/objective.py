@@ -1,0 +1,116 @@
+"""What can be tuned: a function, or a generator that yields one loss an epoch."""
+
+import inspect
+import math
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from chromasonic.tuning.endings import Ending
+
+Params = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What an objective yields after each epoch.
+
+    Attributes:
+        loss: The value that is minimised; a trial's value is its best one.
+        train_loss: The loss on the data trained on, if there is such a thing.
+        metrics: Anything else worth a place in the learning curve, by name.
+        save: Writes into an empty folder all that is needed to continue after this epoch.
+            It is valid until the next epoch is asked for, and after the last one.
+    """
+
+    loss: float
+    train_loss: float | None = None
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    save: Callable[[Path], None] | None = None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What an objective is told besides its parameters.
+
+    Attributes:
+        number: Counts the trials of the study from 0.
+        seed: For all that is random in this trial; drawn from the study's seed and `number`.
+        checkpoint: A folder that `Epoch.save` wrote, to continue from, or None to begin.
+    """
+
+    number: int
+    seed: int
+    checkpoint: Path | None = None
+
+
+Objective = Callable[..., Any]
+Epochs = Generator[Epoch, None, Ending]
+
+
+def epochs_of(objective: Objective, params: Params, trial: Trial) -> Epochs:
+    """The epochs of one trial, whatever form `objective` has.
+
+    Args:
+        objective: `objective(params)` or `objective(params, trial)`; returns a number, or yields
+            a number or an `Epoch` each epoch. A generator may return an `Ending`.
+        params: What this trial tries.
+        trial: What the objective is told besides.
+
+    Raises:
+        TypeError: The objective gave something that is not a number.
+        ValueError: It yielded nothing at all, and had no checkpoint to continue from.
+    """
+    dict_params = dict(params)
+    outcome = objective(dict_params, trial) if _takes_trial(objective) else objective(dict_params)
+    if not inspect.isgenerator(outcome):
+        yield _as_epoch(outcome)
+        return Ending.COMPLETED
+    seen = trial.checkpoint is not None
+    while True:
+        try:
+            yielded = next(outcome)
+        except StopIteration as stop:
+            if not seen:
+                raise ValueError(
+                    "an objective must yield at least one loss, but this one yielded none. "
+                    "Yield a number after each epoch, or return one."
+                ) from None
+            return stop.value if isinstance(stop.value, Ending) else Ending.COMPLETED
+        seen = True
+        yield _as_epoch(yielded)
+
+
+def _takes_trial(objective: Objective) -> bool:
+    positional = [
+        parameter
+        for parameter in inspect.signature(objective).parameters.values()
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    ]
+    return len(positional) > 1 and (
+        positional[1].name == "trial" or positional[1].default is inspect.Parameter.empty
+    )
+
+
+def _as_epoch(value: Any) -> Epoch:
+    if isinstance(value, Epoch):
+        return Epoch(_as_loss(value.loss), value.train_loss, value.metrics, value.save)
+    return Epoch(_as_loss(value))
+
+
+def _as_loss(value: Any) -> float:
+    try:
+        if value is None or isinstance(value, bool | str):
+            raise TypeError
+        return float(value)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"an objective must give a number, but it gave {value!r:.80}. "
+            "Return or yield the loss as a float."
+        ) from None
+
+
+def diverged(loss: float) -> bool:
+    """Whether a loss can teach nothing any more: nan or infinite."""
+    return not math.isfinite(loss)

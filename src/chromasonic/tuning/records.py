@@ -1,0 +1,168 @@
+"""What a search leaves behind: a record of each trial, and the result of all.
+
+Everything here is read from the study's own attributes, so that it can be had again at any time.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from optuna import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from chromasonic.tuning.endings import Ending
+from chromasonic.tuning.study import attribute
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One trial that has ended.
+
+    Attributes:
+        number: Counts the trials from 0.
+        state: Optuna's name for how it ended.
+        ending: Why it ended, one of `Ending`.
+        reason: One line more on that.
+        params: What it tried.
+        value: Its best loss; None if it had none.
+        val_loss: The same; what the guide calls it.
+        train_loss: The training loss of the best epoch.
+        best_epoch: When the best loss was reached, counted from 1.
+        training_time: Seconds its epochs took.
+        n_parameters: Size of the model, if the objective told it.
+        learning_curve: A row each epoch: `epoch`, `loss`, `train_loss`, `seconds`, metrics.
+        settings: The sampler, pruner and device it ran with.
+    """
+
+    number: int
+    state: str
+    ending: str
+    reason: str
+    params: dict[str, Any]
+    value: float | None
+    val_loss: float | None
+    train_loss: float | None
+    best_epoch: int | None
+    training_time: float
+    n_parameters: int | None
+    learning_curve: list[dict[str, Any]]
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def counts(self) -> bool:
+        """Whether its value stands beside others: it was trained to its own end."""
+        return self.state == TrialState.COMPLETE.name and self.value is not None
+
+
+@dataclass(frozen=True, eq=False)
+class SearchResult(Mapping[str, Any]):
+    """What a search found; a mapping with the keys of `optimization_results.json`.
+
+    Attributes:
+        trials: All trials that have ended, by number.
+        total_time: Seconds of all runs of this search together.
+        description: What was searched, as the front end keeps it with the study.
+        stopped_by: Why this run ended: `n_trials`, `timeout`, `patience`, `target`,
+            `exhausted` or `interrupted`; None if the search was only read.
+    """
+
+    trials: tuple[TrialRecord, ...]
+    total_time: float
+    description: Mapping[str, Any]
+    timestamp: str
+    stopped_by: str | None = None
+
+    @property
+    def best_trial(self) -> TrialRecord | None:
+        """The trial with the lowest value, the earliest of equals; None if none has finished."""
+        return next(iter(self.ranking()), None)
+
+    def ranking(self) -> list[TrialRecord]:
+        """The trials whose values stand beside each other, best first."""
+        finished = [trial for trial in self.trials if trial.counts]
+        return sorted(finished, key=lambda trial: (trial.value, trial.number))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, as JSON can hold it."""
+        best = self.best_trial
+        best_params = dict(best.params) if best else {}
+        training = set(self.description.get("training_parameters", ()))
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "timestamp": self.timestamp,
+            "total_time": self.total_time,
+            "best_params": best_params,
+            "best_value": best.value if best else None,
+            "n_trials": len(self.trials),
+            "model_params": {k: v for k, v in best_params.items() if k not in training},
+            "training_params": {k: v for k, v in best_params.items() if k in training},
+            **self.description,
+            "trial_results": [asdict(trial) for trial in self.trials],
+        }
+
+    @cached_property
+    def _mapping(self) -> dict[str, Any]:
+        return self.to_dict()
+
+    def __getitem__(self, key: str) -> Any:
+        return self._mapping[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._mapping)
+
+    def __len__(self) -> int:
+        return len(self._mapping)
+
+
+def read_result(study: Study, stopped_by: str | None = None) -> SearchResult:
+    """The result of a study as it stands."""
+    ended = [record_of(trial) for trial in study.get_trials(deepcopy=False) if has_ended(trial)]
+    return SearchResult(
+        trials=tuple(ended),
+        total_time=round(attribute(study, "total_time", 0.0), 3),
+        description=attribute(study, "description", {}),
+        timestamp=datetime.now().isoformat(),
+        stopped_by=stopped_by,
+    )
+
+
+def has_ended(trial: FrozenTrial) -> bool:
+    """Whether a trial counts towards `n_trials`: ended, and not by being cancelled."""
+    return trial.state.is_finished() and attribute(trial, "ending") != Ending.CANCELLED
+
+
+def record_of(trial: FrozenTrial) -> TrialRecord:
+    """The record of a trial that has ended."""
+    curve = attribute(trial, "epochs", [])
+    best = best_row(curve) or {}
+    n_parameters = next((row["n_parameters"] for row in curve if "n_parameters" in row), None)
+    return TrialRecord(
+        number=trial.number,
+        state=trial.state.name,
+        ending=attribute(trial, "ending", ""),
+        reason=attribute(trial, "reason", ""),
+        params=attribute(trial, "params", dict(trial.params)),
+        value=best.get("loss"),
+        val_loss=best.get("loss"),
+        train_loss=best.get("train_loss"),
+        best_epoch=best.get("epoch"),
+        training_time=round(sum(row["seconds"] for row in curve), 3),
+        n_parameters=n_parameters,
+        learning_curve=[_without(row, "n_parameters") for row in curve],
+        settings=attribute(trial, "settings", {}),
+    )
+
+
+def best_row(curve: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """The row of a learning curve with the lowest finite loss, the first of equals."""
+    finite = [row for row in curve if math.isfinite(row["loss"])]
+    return min(finite, key=lambda row: row["loss"], default=None)
+
+
+def _without(row: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key != name}

@@ -1,0 +1,112 @@
+"""Where studies are kept: opening them, and keeping a second driver out."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import optuna
+import psutil
+from filelock import FileLock, Timeout
+from optuna.storages import BaseStorage, RDBStorage
+from sqlalchemy import event, make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from chromasonic.errors import StudyError, StudyInUse
+
+SQLITE_TIMEOUT_S = 60.0
+NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "lustre"}
+
+
+def open_storage(url: str) -> BaseStorage:
+    """The Optuna storage at a database URL; SQLite in WAL mode, with a generous timeout.
+
+    Raises:
+        StudyError: The URL is none, or the database cannot be reached.
+    """
+    try:
+        parsed = make_url(url)
+        if not parsed.drivername.startswith("sqlite"):
+            return RDBStorage(url)
+        return _open_sqlite(parsed)
+    except ArgumentError:
+        raise StudyError(
+            f"a storage must be a database URL such as sqlite:///study.db, but got {url!r:.80}."
+        ) from None
+    except (SQLAlchemyError, OSError, ImportError, optuna.exceptions.OptunaError) as error:
+        raise StudyError(
+            f"the storage {safe_url(url)} cannot be opened: {_first_line(error)}"
+        ) from error
+
+
+def _open_sqlite(url: URL) -> RDBStorage:
+    file = sqlite_file(url)
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    storage = RDBStorage(
+        url.render_as_string(hide_password=False),
+        engine_kwargs={"connect_args": {"timeout": SQLITE_TIMEOUT_S}},
+    )
+    # WAL needs memory shared between processes, which no network file system gives.
+    mode = "DELETE" if file is None or _on_network(file) else "WAL"
+
+    @event.listens_for(storage.engine, "connect")
+    def _on_connect(connection: object, record: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()  # type: ignore[attr-defined]
+        cursor.execute(f"PRAGMA journal_mode={mode}")
+        # A killed process loses nothing this way; only a power cut may lose the last trial.
+        cursor.execute(f"PRAGMA synchronous={'NORMAL' if mode == 'WAL' else 'FULL'}")
+        cursor.close()
+
+    storage.engine.dispose()
+    return storage
+
+
+def sqlite_file(url: str | URL) -> Path | None:
+    """The file of an SQLite URL, or None where there is none."""
+    parsed = make_url(url)
+    if not parsed.drivername.startswith("sqlite") or parsed.database in (None, "", ":memory:"):
+        return None
+    return Path(str(parsed.database))
+
+
+def safe_url(url: str) -> str:
+    """A database URL as it may be shown: without its password."""
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return "(no URL)"
+
+
+@contextmanager
+def sole_driver(*locks: Path) -> Iterator[None]:
+    """Holds lock files while the block runs; the system frees them when the process dies.
+
+    Raises:
+        StudyInUse: Another process holds one of them.
+    """
+    with ExitStack() as stack:
+        for lock in locks:
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                stack.enter_context(FileLock(lock, timeout=0))
+            except Timeout:
+                raise StudyInUse(
+                    f"only one search at a time may write {lock.parent}, but another one is "
+                    "running there. Wait for it, or choose another --output-dir."
+                ) from None
+        yield
+
+
+def _on_network(file: Path) -> bool:
+    mounts = sorted(psutil.disk_partitions(all=True), key=lambda mount: -len(mount.mountpoint))
+    resolved = file.resolve()
+    for mount in mounts:
+        if resolved.is_relative_to(mount.mountpoint):
+            return mount.fstype in NETWORK_FILE_SYSTEMS
+    return False
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__

@@ -1,0 +1,119 @@
+"""Opening a study: new, continued, or afresh beside the old one, and never a mixed one."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial
+
+from chromasonic.errors import StudyMismatch
+
+PREFIX = "chromasonic:"
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What must stay the same for a study to go on.
+
+    Attributes:
+        parts: A JSON value for each thing that matters, by a name that people understand.
+        acceptable: The names whose change may be accepted by `accept_changes`.
+        hint: What accepts them, for the error message.
+    """
+
+    parts: Mapping[str, Any]
+    acceptable: frozenset[str] = frozenset()
+    hint: str = ""
+
+
+def open_study(
+    storage: BaseStorage,
+    name: str,
+    fingerprint: Fingerprint,
+    *,
+    fresh: bool = False,
+    accept_changes: bool = False,
+) -> optuna.Study:
+    """The newest study of that name, or a new one; its loss is minimised.
+
+    Args:
+        storage: Where it is kept.
+        name: What the user calls it. Studies begun afresh are called `name~2`, `name~3`, ...
+        fingerprint: What it must have been started with.
+        fresh: Begin a new one beside the old.
+        accept_changes: Go on although an acceptable part of the fingerprint has changed.
+
+    Raises:
+        StudyMismatch: It was started with something else, which is named.
+    """
+    newest = newest_name(storage, name)
+    if newest is None or fresh:
+        new_name = name if newest is None else f"{name}~{_generation(newest) + 1}"
+        study = optuna.create_study(storage=storage, study_name=new_name, direction="minimize")
+        set_attribute(study, "schema_version", SCHEMA_VERSION)
+        set_attribute(study, "fingerprint", dict(fingerprint.parts))
+        return study
+    study = optuna.load_study(storage=storage, study_name=newest)
+    _require_same(study, fingerprint, accept_changes)
+    return study
+
+
+def newest_name(storage: BaseStorage, name: str) -> str | None:
+    """The full name of the newest study begun as `name`, or None if there is none."""
+    names = [
+        study.study_name
+        for study in storage.get_all_studies()
+        if study.study_name == name or study.study_name.rpartition("~")[0] == name
+    ]
+    return max(names, key=_generation, default=None)
+
+
+def set_attribute(study: optuna.Study, name: str, value: Any) -> None:
+    """Keeps a JSON value with the study."""
+    study.set_user_attr(PREFIX + name, value)
+
+
+def attribute(owner: optuna.Study | FrozenTrial, name: str, default: Any = None) -> Any:
+    """A JSON value kept with a study or a trial."""
+    return owner.user_attrs.get(PREFIX + name, default)
+
+
+def _generation(name: str) -> int:
+    suffix = name.rpartition("~")[2]
+    return int(suffix) if "~" in name and suffix.isdecimal() else 1
+
+
+def _require_same(study: optuna.Study, fingerprint: Fingerprint, accept_changes: bool) -> None:
+    stored = attribute(study, "fingerprint")
+    if stored is None:
+        raise StudyMismatch(
+            f"the study {study.study_name!r} was not made by chromasonic. "
+            "Choose another study name."
+        )
+    wanted = json.loads(json.dumps(dict(fingerprint.parts)))
+    changed = [name for name in {**stored, **wanted} if stored.get(name) != wanted.get(name)]
+    if accept_changes and fingerprint.acceptable.issuperset(changed):
+        if changed:
+            set_attribute(study, "fingerprint", wanted)
+        return
+    if changed:
+        differences = "; ".join(_difference(n, stored.get(n), wanted.get(n)) for n in changed)
+        hint = fingerprint.hint if fingerprint.acceptable.issuperset(changed) else ""
+        raise StudyMismatch(
+            f"the study {study.study_name!r} was started with another {differences}. "
+            "Use what it was started with, begin a new one with fresh (--fresh), "
+            f"or choose another output directory{hint}."
+        )
+
+
+def _difference(name: str, before: Any, now: Any) -> str:
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        parts = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+        return f"{name} ({', '.join(parts)})"
+    if len(f"{before}{now}") > 60:
+        return name
+    return f"{name} (then {before}, now {now})"
