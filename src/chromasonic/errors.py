@@ -48,3 +48,9 @@ class StudyMismatch(StudyError):
 
 class StudyInUse(StudyError):
     """Another driver is working on the study."""
+
+
+def one_line(error: BaseException) -> str:
+    """The type of an error and the first line of what it says."""
+    first_line = str(error).strip().partition("\n")[0].rstrip(".")
+    return f"{type(error).__name__}: {first_line}"[:300]

@@ -13,18 +13,22 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from chromasonic.errors import StudyError, StudyInUse
+from chromasonic.errors import StudyError, StudyInUse, one_line
 
 SQLITE_TIMEOUT_S = 60.0
 NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "lustre"}
 
 
-def open_storage(url: str) -> BaseStorage:
+def open_storage(url: str | BaseStorage) -> BaseStorage:
     """The Optuna storage at a database URL; SQLite in WAL mode, with a generous timeout.
+
+    An Optuna storage is returned as it is.
 
     Raises:
         StudyError: The URL is none, or the database cannot be reached.
     """
+    if isinstance(url, BaseStorage):
+        return url
     try:
         parsed = make_url(url)
         if not parsed.drivername.startswith("sqlite"):
@@ -36,7 +40,7 @@ def open_storage(url: str) -> BaseStorage:
         ) from None
     except (SQLAlchemyError, OSError, ImportError, optuna.exceptions.OptunaError) as error:
         raise StudyError(
-            f"the storage {safe_url(url)} cannot be opened: {_first_line(error)}"
+            f"the storage {safe_url(url)} cannot be opened: {one_line(error)}"
         ) from error
 
 
@@ -63,6 +67,11 @@ def _open_sqlite(url: URL) -> RDBStorage:
     return storage
 
 
+def sqlite_url(file: Path) -> str:
+    """The URL of an SQLite file."""
+    return URL.create("sqlite", database=str(file)).render_as_string()
+
+
 def sqlite_file(url: str | URL) -> Path | None:
     """The file of an SQLite URL, or None where there is none."""
     parsed = make_url(url)
@@ -71,8 +80,10 @@ def sqlite_file(url: str | URL) -> Path | None:
     return Path(str(parsed.database))
 
 
-def safe_url(url: str) -> str:
+def safe_url(url: str | BaseStorage) -> str:
     """A database URL as it may be shown: without its password."""
+    if isinstance(url, BaseStorage):
+        return type(url).__name__
     try:
         return make_url(url).render_as_string(hide_password=True)
     except ArgumentError:
@@ -106,7 +117,3 @@ def _on_network(file: Path) -> bool:
         if resolved.is_relative_to(mount.mountpoint):
             return mount.fstype in NETWORK_FILE_SYSTEMS
     return False
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__

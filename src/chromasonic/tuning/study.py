@@ -1,6 +1,7 @@
 """Opening a study: new, continued, or afresh beside the old one, and never a mixed one."""
 
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -80,6 +81,24 @@ def set_attribute(study: optuna.Study, name: str, value: Any) -> None:
 def attribute(owner: optuna.Study | FrozenTrial, name: str, default: Any = None) -> Any:
     """A JSON value kept with a study or a trial."""
     return owner.user_attrs.get(PREFIX + name, default)
+
+
+def settle_seed(study: optuna.Study, seed: int | None) -> int:
+    """The seed of the study: the one it has, else `seed`, else one drawn here and kept.
+
+    Raises:
+        StudyMismatch: It was started with another one.
+    """
+    stored = attribute(study, "seed")
+    if stored is not None and seed not in (None, stored):
+        raise StudyMismatch(
+            f"the study {study.study_name!r} was started with seed {stored}, but got {seed}. "
+            "Leave the seed out to go on, or begin a new study with fresh (--fresh)."
+        )
+    if stored is None:
+        stored = secrets.randbelow(2**31) if seed is None else seed
+        set_attribute(study, "seed", stored)
+    return int(stored)
 
 
 def _generation(name: str) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from chromasonic.errors import one_line
 from chromasonic.tuning.checkpoints import save_checkpoint
 from chromasonic.tuning.endings import Ending
 from chromasonic.tuning.executors.protocol import (
@@ -127,10 +128,15 @@ def _row(number: int, epoch: Epoch, seconds: float) -> dict[str, Any]:
 
 
 def _failed(number: int, error: Exception) -> TrialEnded:
-    out_of_memory = isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__
+    # PyTorch's own kinds, told by their words: this part does not know PyTorch.
+    out_of_memory = (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "can't allocate memory" in str(error)
+    )
     return TrialEnded(
         number,
         Ending.OUT_OF_MEMORY if out_of_memory else Ending.FAILED,
-        f"{type(error).__name__}: {error}".splitlines()[0][:300],
+        one_line(error),
         traceback.format_exc(),
     )

@@ -1,0 +1,79 @@
+"""Which parameters count at a point, when some depend on the values of others."""
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from graphlib import CycleError, TopologicalSorter
+
+from chromasonic.bayesopt.space.choices import Fixed
+from chromasonic.bayesopt.space.parameter import Parameter
+from chromasonic.bayesopt.space.reading import named
+from chromasonic.bayesopt.space.values import Params, among, listed
+from chromasonic.errors import SpaceError
+
+
+def parents_first(parameters: Mapping[str, Parameter]) -> tuple[str, ...]:
+    """The names, every parent before its children.
+
+    Raises:
+        SpaceError: If a condition names an unknown parent, a value its parent cannot take, or,
+            through others, its own parameter.
+    """
+    for name, parameter in parameters.items():
+        for parent in parameter.when or {}:
+            _check_condition(name, parent, parameters)
+    graph = TopologicalSorter({name: p.when or {} for name, p in parameters.items()})
+    try:
+        return tuple(graph.static_order())
+    except CycleError as error:
+        cycle = " -> ".join(repr(name) for name in error.args[1])
+        raise SpaceError(
+            f"conditions must not run in a circle, but got {cycle}. Remove one of them."
+        ) from None
+
+
+def active_names(
+    parameters: Mapping[str, Parameter], order: Iterable[str], params: Params
+) -> set[str]:
+    """The names of the parameters that count at this point.
+
+    Args:
+        parameters: All of the space.
+        order: Their names, parents first.
+        params: Values by name; only those of parents matter.
+    """
+    active: set[str] = set()
+    for name in order:
+        conditions = parameters[name].when or {}
+        if all(
+            parent in active and parent in params and among(params[parent], values)
+            for parent, values in conditions.items()
+        ):
+            active.add(name)
+    return active
+
+
+def unknown_name(name: object, names: Iterable[str]) -> SpaceError:
+    """The error for a name that the space does not have."""
+    close = get_close_matches(str(name), names, n=1)
+    hint = f"Did you mean {close[0]!r}?" if close else "Check the name."
+    return SpaceError(f"a name must be one of {listed(names)}, but got {name!r}. {hint}")
+
+
+def _check_condition(name: str, parent: str, parameters: Mapping[str, Parameter]) -> None:
+    if parent not in parameters:
+        raise named(name, f"in when, {unknown_name(parent, parameters)}")
+    above = parameters[parent]
+    # A constant may once have had other values: then the condition just never holds.
+    if isinstance(above, Fixed):
+        return
+    if above.n_values is None:
+        raise named(
+            name,
+            "a parent must have separate values, but "
+            f"{parent!r} is continuous. Give it a step or choices.",
+        )
+    for value in (parameters[name].when or {})[parent]:
+        if not above.contains(value):
+            raise named(
+                name, f"in when, {parent!r} must be {above.describe()}, but got {value!r}."
+            )

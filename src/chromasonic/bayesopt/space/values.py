@@ -1,0 +1,89 @@
+"""What a value of a parameter can be, and when two values are the same."""
+
+import math
+from collections.abc import Iterable, Mapping
+from numbers import Integral, Real
+from typing import TypeGuard
+
+import numpy as np
+
+from chromasonic.errors import SpaceError
+
+Value = str | bool | int | float | None
+Params = Mapping[str, Value]
+
+
+def is_real(value: object) -> bool:
+    """Whether this is a real number, even nan or infinite; a boolean is none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether this is a finite real number that a float can hold; a boolean is none."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def is_integer(value: object) -> TypeGuard[int]:
+    """Whether this is an integer by type; neither 2.0 nor a boolean is."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def as_native(value: object) -> Value:
+    """The value as Python's own type.
+
+    Raises:
+        SpaceError: If it is neither text, a boolean, a finite number nor None.
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, str | bool):
+        return value
+    if is_number(value):
+        return int(value) if isinstance(value, Integral) else float(value)
+    raise SpaceError(
+        f"a value must be text, a boolean, a finite number or None, but got {value!r}."
+    )
+
+
+def same(value: object, choice: Value) -> bool:
+    """Whether both are the same value: 1 and 1.0 are, 1 and True are not."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    comparable = value is None or isinstance(value, str | Real)
+    return comparable and isinstance(value, bool) == isinstance(choice, bool) and value == choice
+
+
+def among(value: object, choices: Iterable[Value]) -> bool:
+    """Whether the value is one of the choices."""
+    return any(same(value, choice) for choice in choices)
+
+
+def read_values(values: object, what: str) -> tuple[Value, ...]:
+    """The values of a list as Python's own types: at least one, none twice.
+
+    Args:
+        values: A list, tuple or array.
+        what: What error messages call it.
+
+    Raises:
+        SpaceError: If it is no list, empty, or holds a value twice or an impossible one.
+    """
+    if not isinstance(values, list | tuple | np.ndarray):
+        raise SpaceError(f"{what} must be a list, but got {values!r}. Put it in brackets.")
+    natives = tuple(as_native(value) for value in values)
+    if not natives:
+        raise SpaceError(f"{what} must hold at least one value, but the list is empty. Add one.")
+    for i, value in enumerate(natives):
+        if among(value, natives[:i]):
+            raise SpaceError(f"{what} must differ, but {value!r} comes twice. Leave one out.")
+    return natives
+
+
+def listed(values: Iterable[object]) -> str:
+    """The values in a row, as Python writes them."""
+    return ", ".join(repr(value) for value in values)

@@ -1,0 +1,1 @@
+"""Melody models: data, architectures, training, and the search of their hyperparameters."""

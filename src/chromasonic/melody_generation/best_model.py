@@ -1,0 +1,85 @@
+"""The weights of the best trial, kept while the search goes on."""
+
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from chromasonic.melody_generation.models.build import build_model
+from chromasonic.melody_generation.search_space import model_and_training_params
+from chromasonic.melody_generation.training import best_weights
+from chromasonic.reporting.result_files import to_json
+from chromasonic.tuning.observers import Observer
+from chromasonic.tuning.records import TrialRecord
+
+DESCRIPTION_FILE = "model.json"
+WEIGHTS_FILE = "weights.pt"
+
+
+class BestModel(Observer):
+    """Keeps the best trial's weights and description in a folder.
+
+    Args:
+        folder: Replaced whole whenever a better trial ends.
+        study_name: Weights of another study do not count.
+        model_name: Goes into the description.
+        vocab_size: Goes into the description.
+    """
+
+    def __init__(self, folder: Path, study_name: str, model_name: str, vocab_size: int) -> None:
+        self._folder = folder
+        self._study_name = study_name
+        self._model_name = model_name
+        self._vocab_size = vocab_size
+
+    def on_trial_end(self, record: TrialRecord, checkpoint: Path | None) -> None:
+        """Keeps the weights if they are the best so far."""
+        if not record.counts or checkpoint is None or record.value is None:
+            return
+        kept = self._kept_value()
+        if kept is not None and kept <= record.value:
+            return
+        model_params, training_params = model_and_training_params(record.params)
+        description = {
+            "model": self._model_name,
+            "vocab_size": self._vocab_size,
+            "model_params": model_params,
+            "training_params": training_params,
+            "study_name": self._study_name,
+            "trial": record.number,
+            "best_epoch": record.best_epoch,
+            "val_loss": record.value,
+        }
+        unfinished = self._folder.with_name(f".unfinished-{self._folder.name}")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True)
+        torch.save(best_weights(checkpoint), unfinished / WEIGHTS_FILE)
+        (unfinished / DESCRIPTION_FILE).write_text(to_json(description), encoding="utf-8")
+        shutil.rmtree(self._folder, ignore_errors=True)
+        unfinished.rename(self._folder)
+
+    def _kept_value(self) -> float | None:
+        try:
+            text = (self._folder / DESCRIPTION_FILE).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        kept = json.loads(text)
+        return float(kept["val_loss"]) if kept["study_name"] == self._study_name else None
+
+
+def load_best_model(folder: Path, model_class: type[nn.Module]) -> nn.Module:
+    """The best trial's model with its weights, on the CPU, ready to predict.
+
+    Args:
+        folder: `best_model` in a search's output directory.
+        model_class: The class that was searched.
+
+    Raises:
+        FileNotFoundError: There are no weights; no trial has been trained to its end.
+    """
+    description = json.loads((folder / DESCRIPTION_FILE).read_text(encoding="utf-8"))
+    model = build_model(model_class, description["vocab_size"], description["model_params"])
+    model.load_state_dict(torch.load(folder / WEIGHTS_FILE, weights_only=True))
+    return model.eval()

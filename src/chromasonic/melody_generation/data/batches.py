@@ -1,0 +1,151 @@
+"""Melodies as batches for training and scoring: one tensor, indexed directly.
+
+N: examples. B: rows of a batch. T: tokens in a row.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+IGNORED = -100
+"""A target that is padding: it has no loss."""
+
+LONGEST_ROW = 513
+_BATCHES_A_POOL = 8
+
+Tunes = Sequence[NDArray[np.int64]]
+
+
+class Batches(Protocol):
+    """Melodies cut into examples, each note but the first of a tune a target exactly once."""
+
+    def __call__(
+        self, batch_size: int, generator: torch.Generator | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches of inputs and targets, on the device of the data.
+
+        Args:
+            batch_size: Melodies to a batch.
+            generator: Shuffles the examples; without one they come in a fixed order.
+        """
+
+    def count(self, batch_size: int) -> int:
+        """How many batches there are."""
+
+
+@final
+class WholeTunes:
+    """Whole melodies, padded, those of like length together; a target at every position.
+
+    Inputs and targets are (B, T). A melody longer than `LONGEST_ROW` is cut into rows that
+    overlap by one note.
+    """
+
+    def __init__(self, tunes: Tunes, device: torch.device) -> None:
+        rows = [piece for tune in tunes for piece in _pieces(tune)]
+        lengths = np.array([len(row) for row in rows])
+        padded = np.full((len(rows), lengths.max()), IGNORED, dtype=np.int64)
+        for row, tokens in zip(padded, rows, strict=True):
+            row[: len(tokens)] = tokens
+        self._lengths = torch.from_numpy(lengths)
+        self._tokens = torch.from_numpy(padded).to(device)  # (N, longest)
+
+    def __call__(
+        self, batch_size: int, generator: torch.Generator | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Inputs and targets, (B, T) each."""
+        for chosen in self._order(batch_size, generator):
+            longest = int(self._lengths[chosen].max())
+            rows = self._tokens[chosen.to(self._tokens.device), :longest]
+            yield rows[:, :-1].clamp(min=0), rows[:, 1:]
+
+    def count(self, batch_size: int) -> int:
+        """How many batches there are."""
+        return -(-len(self._tokens) // batch_size)
+
+    def _order(self, batch_size: int, generator: torch.Generator | None) -> list[Tensor]:
+        """Rows of like length together, in random batches where there is a generator."""
+        if generator is None:
+            return list(self._lengths.argsort(stable=True).split(batch_size))
+        shuffled = torch.randperm(len(self._lengths), generator=generator)
+        pools = shuffled.split(batch_size * _BATCHES_A_POOL)
+        batches = [
+            batch
+            for pool in pools
+            for batch in pool[self._lengths[pool].argsort(stable=True)].split(batch_size)
+        ]
+        return [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
+
+
+@final
+class Windows:
+    """Every note with the `context` notes before it; one target a window.
+
+    Inputs are (B, context), targets (B,). Before the beginning of a melody its first note
+    stands, so that every window is full and no extra token is needed.
+    """
+
+    def __init__(self, tunes: Tunes, context: int, device: torch.device) -> None:
+        windows = np.concatenate([_windows(tune, context) for tune in tunes])
+        self._windows_per_tune = len(windows) / len(tunes)
+        self._windows = torch.from_numpy(windows).to(device)  # (N, context + 1)
+
+    def __call__(
+        self, batch_size: int, generator: torch.Generator | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Inputs (B, context) and targets (B,); B is as many notes as the melodies have."""
+        n = len(self._windows)
+        order = torch.arange(n) if generator is None else torch.randperm(n, generator=generator)
+        for chosen in order.split(self._rows(batch_size)):
+            windows = self._windows[chosen.to(self._windows.device)]
+            yield windows[:, :-1], windows[:, -1]
+
+    def count(self, batch_size: int) -> int:
+        """How many batches there are."""
+        return -(-len(self._windows) // self._rows(batch_size))
+
+    def _rows(self, batch_size: int) -> int:
+        return max(1, round(batch_size * self._windows_per_tune))
+
+
+def transposed(
+    inputs: Tensor,
+    targets: Tensor,
+    most: int,
+    vocab_size: int,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor]:
+    """The batch with each row moved by its own random number of tokens, inside the vocabulary.
+
+    Args:
+        inputs: Shape (B, T).
+        targets: Shape (B, T) or (B,), with `IGNORED` where there is none.
+        most: Up to how many tokens up or down.
+        vocab_size: Number of tokens.
+        generator: Draws the moves.
+    """
+    flat = targets.reshape(len(targets), -1)
+    known = torch.where(flat == IGNORED, inputs[:, :1], flat)
+    # Padding of the inputs is token 0; what counts is the first input and all targets.
+    notes = torch.cat([inputs[:, :1], known], dim=1)
+    if targets.ndim == 1:
+        notes = torch.cat([notes, inputs], dim=1)
+    lowest, highest = notes.amin(1), notes.amax(1)
+    moves = torch.randint(-most, most + 1, (len(inputs),), generator=generator).to(inputs.device)
+    moves = torch.maximum(torch.minimum(moves, vocab_size - 1 - highest), -lowest)
+    moved = torch.where(flat == IGNORED, flat, flat + moves[:, None]).reshape(targets.shape)
+    return (inputs + moves[:, None]).clamp(0, vocab_size - 1), moved
+
+
+def _pieces(tune: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    step = LONGEST_ROW - 1
+    return [tune[start : start + LONGEST_ROW] for start in range(0, len(tune) - 1, step)]
+
+
+def _windows(tune: NDArray[np.int64], context: int) -> NDArray[np.int64]:
+    padded = np.concatenate([np.full(context - 1, tune[0]), tune])
+    return np.lib.stride_tricks.sliding_window_view(padded, context + 1)

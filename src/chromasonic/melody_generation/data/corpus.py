@@ -1,0 +1,88 @@
+"""The shipped corpus: tunes of the 18th and 19th century, described in `CORPUS.md`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+
+import numpy as np
+
+from chromasonic.errors import DataError
+from chromasonic.melody_generation.data.vocabulary import IntArray, encode_pitches
+
+
+@dataclass(frozen=True)
+class Split:
+    """One array per tune, shape (n_notes,), in each of three parts."""
+
+    train: list[IntArray]
+    validation: list[IntArray]
+    test: list[IntArray]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Tunes as two lines of equal length, note by note.
+
+    Attributes:
+        pitches: Tokens 0..87; `decode_pitches` gives MIDI pitches.
+        durations: Ticks, 480 to a quarter note.
+    """
+
+    pitches: Split
+    durations: Split
+
+    @property
+    def train(self) -> list[IntArray]:
+        """Pitch tokens of the tunes to train on."""
+        return self.pitches.train
+
+    @property
+    def validation(self) -> list[IntArray]:
+        """Pitch tokens of the tunes to choose by."""
+        return self.pitches.validation
+
+    @property
+    def test(self) -> list[IntArray]:
+        """Pitch tokens of the tunes to report on."""
+        return self.pitches.test
+
+
+def load_corpus(n_tunes: int | None = None, seed: int = 0) -> Corpus:
+    """The shipped tunes, or a random part of them, in the split fixed in the file.
+
+    Args:
+        n_tunes: How many, before the split; all if None.
+        seed: Draws one order of all tunes, of which the first `n_tunes` are taken, so that
+            each list of a smaller part begins the same list of a larger one.
+
+    Raises:
+        ValueError: If `n_tunes` is below 1 or more than there are.
+        DataError: If so few tunes were asked for that train, validation or test is empty.
+    """
+    with (resources.files(__package__) / "corpus.npz").open("rb") as file, np.load(file) as data:
+        arrays = dict(data)
+    total = len(arrays["lengths"])
+    if n_tunes is not None and not 1 <= n_tunes <= total:
+        raise ValueError(
+            f"n_tunes must lie in 1..{total}, the tunes of the corpus, but got {n_tunes}. "
+            "Use n_tunes=None for all of them."
+        )
+    chosen = np.random.default_rng(seed).permutation(total)[:n_tunes]
+    part_of_tune = arrays["split"][chosen]
+    for part, name in enumerate(("train", "validation", "test")):
+        if part not in part_of_tune:
+            raise DataError(
+                f"each part must hold a tune, but {name} is empty with n_tunes={n_tunes} and "
+                f"seed={seed}. Ask for more tunes, such as n_tunes=100."
+            )
+    bounds = np.concatenate([[0], np.cumsum(arrays["lengths"], dtype=np.int64)]).tolist()
+
+    def divide(notes: IntArray) -> Split:
+        parts = (chosen[part_of_tune == part].tolist() for part in range(3))
+        return Split(*([notes[bounds[i] : bounds[i + 1]] for i in part] for part in parts))
+
+    return Corpus(
+        pitches=divide(encode_pitches(arrays["pitches"])),
+        durations=divide(arrays["ticks"][arrays["duration_codes"]].astype(np.int64)),
+    )

@@ -1,0 +1,114 @@
+"""How a search goes, on the terminal: a live line, or plain ones where there is no terminal."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from chromasonic.reporting.text import params_line, trial_line
+from chromasonic.tuning.observers import Observer
+from chromasonic.tuning.records import SearchResult, TrialRecord
+
+
+class ProgressDisplay(Observer):
+    """Shows the running trial, its epoch, the best value so far and the time left.
+
+    Args:
+        console: Where to.
+        result: The search as it stands when the display begins.
+        n_trials: The total of trials.
+        num_epochs: The most epochs a trial has.
+    """
+
+    def __init__(
+        self, console: Console, result: SearchResult, n_trials: int, num_epochs: int
+    ) -> None:
+        self._console = console
+        self._n_trials = n_trials
+        self._num_epochs = num_epochs
+        self._best = result.best_trial
+        self._n_ended = len(result.trials)
+        self._n_before = self._n_ended
+        self._started = time.monotonic()
+        self._live: Progress | None = None
+        if console.is_terminal:
+            self._live = _live_line(console)
+            self._bar = self._live.add_task("", total=n_trials, completed=self._n_ended)
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+            # A second Ctrl-C ends the process at once, which must not leave it hidden.
+            self._console.show_cursor(True)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def on_trial_start(self, number: int, params: Mapping[str, Any]) -> None:
+        """Shows what a trial tries."""
+        self._say(f"trial {number}: {params_line(params)}")
+        self._show(f"trial {number}")
+
+    def on_epoch(self, number: int, row: Mapping[str, Any]) -> None:
+        """Shows how far a trial is."""
+        self._show(f"trial {number}, epoch {row['epoch']}/{self._num_epochs}: {row['loss']:.4f}")
+
+    def on_trial_end(self, record: TrialRecord, checkpoint: Path | None) -> None:
+        """Shows what became of a trial."""
+        self._n_ended += 1
+        if record.counts and (self._best is None or (record.value or 0) < (self._best.value or 0)):
+            self._best = record
+        self._say(f"{trial_line(record)}{self._standing()}")
+        self._show("")
+
+    def _standing(self) -> str:
+        left = self._time_left()
+        return (
+            f"; {self._n_ended} of {self._n_trials}"
+            + (f", best {self._best.value:.4f} (trial {self._best.number})" if self._best else "")
+            + (f", about {left} left" if left else "")
+        )
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def _show(self, doing: str) -> None:
+        if self._live is not None:
+            status = f"{doing}{self._standing()}".removeprefix("; ")
+            self._live.update(self._bar, description=status, completed=self._n_ended)
+
+    def _time_left(self) -> str:
+        ended_here = self._n_ended - self._n_before
+        if ended_here == 0 or self._n_ended >= self._n_trials:
+            return ""
+        a_trial = (time.monotonic() - self._started) / ended_here
+        return _duration(a_trial * (self._n_trials - self._n_ended))
+
+
+def _live_line(console: Console) -> Progress:
+    return Progress(
+        BarColumn(bar_width=20),
+        TextColumn("{task.description}", markup=False),
+        console=console,
+        transient=True,
+        refresh_per_second=4,
+    )
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

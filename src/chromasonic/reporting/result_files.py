@@ -1,0 +1,92 @@
+"""The files a search leaves, and when they are written."""
+
+import json
+import math
+import platform
+import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from chromasonic.reporting.text import report
+from chromasonic.tuning.files import write_text
+from chromasonic.tuning.observers import Observer
+from chromasonic.tuning.records import SearchResult, TrialRecord
+
+BEST_FILE = "best_hyperparameters.json"
+RESULTS_FILE = "optimization_results.json"
+REPORT_FILE = "optimization_report.txt"
+
+PACKAGES = ("chromasonic", "optuna", "numpy", "torch")
+LARGEST_SHARE_OF_TIME = 0.01
+SHORTEST_PAUSE_S = 1.0
+
+
+def write_result_files(result: SearchResult, folder: Path) -> None:
+    """Writes the best hyperparameters, all results and the report, each whole or not at all."""
+    results = {**result.to_dict(), "versions": package_versions()}
+    best_keys = ("best_params", "best_value", "model_params", "training_params", "timestamp")
+    best = {key: results[key] for key in best_keys}
+    write_text(folder / BEST_FILE, to_json(best))
+    write_text(folder / RESULTS_FILE, to_json(results))
+    write_text(folder / REPORT_FILE, report(result))
+
+
+def to_json(value: Any) -> str:
+    """JSON that every reader takes: nan and infinities become null."""
+    return json.dumps(_finite(value), indent=2, allow_nan=False) + "\n"
+
+
+def package_versions() -> dict[str, str]:
+    """The versions of what the results depend on."""
+    versions = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+class ResultFiles(Observer):
+    """Keeps the result files up to date while trials end, for a small share of the time.
+
+    Args:
+        read: Reads the result as it stands.
+        folder: Where the files go.
+    """
+
+    def __init__(self, read: Callable[[], SearchResult], folder: Path) -> None:
+        self._read = read
+        self._folder = folder
+        self._stale = False
+        self._next_write = time.monotonic()
+
+    def on_epoch(self, number: int, row: Mapping[str, Any]) -> None:
+        """Writes what a trial that ended shortly before has left to write."""
+        self._write_if_due()
+
+    def on_trial_end(self, record: TrialRecord, checkpoint: Path | None) -> None:
+        """Writes the files, unless that was done a moment ago."""
+        self._stale = True
+        self._write_if_due()
+
+    def _write_if_due(self) -> None:
+        started = time.monotonic()
+        if not self._stale or started < self._next_write:
+            return
+        write_result_files(self._read(), self._folder)
+        self._stale = False
+        now = time.monotonic()
+        self._next_write = now + max(SHORTEST_PAUSE_S, (now - started) / LARGEST_SHARE_OF_TIME)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,83 @@
+"""A finished search in words."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from chromasonic.tuning.records import SearchResult, TrialRecord
+
+REPORT_TRIALS = 10
+
+
+def report(result: SearchResult) -> str:
+    """The best trials of a search, ranked, in the form of `optimization_report.txt`."""
+    ranking = result.ranking()[:REPORT_TRIALS]
+    head = ["HYPERPARAMETER SEARCH REPORT", "", *summary_lines(result), ""]
+    if not ranking:
+        return "\n".join([*head, "No trial has been trained to its end yet.", ""])
+    ranks = [_rank_lines(rank, trial) for rank, trial in enumerate(ranking, start=1)]
+    return "\n".join([*head, *("\n".join([*lines, ""]) for lines in ranks)])
+
+
+def summary_lines(result: SearchResult) -> list[str]:
+    """What was searched, how it ended, and the best value beside the baselines."""
+    lines = []
+    if study_name := result.get("study_name"):
+        lines.append(f"Study: {study_name} (seed {result.get('seed')})")
+    if model := result.get("model"):
+        lines.append(f"Model: {model['name']}")
+    lines.append(f"Trials: {len(result.trials)} ({_endings(result)})")
+    lines.append(f"Total time: {result.total_time:.2f}s")
+    if best := result.best_trial:
+        lines.append(f"Best value: {best.value:.4f}{_unit(result)} (trial {best.number})")
+    if baseline := best_baseline(result):
+        name, loss = baseline
+        lines.append(f"Best n-gram on the same notes: {loss:.4f}{_unit(result)} ({name})")
+    return lines
+
+
+def best_baseline(result: Mapping[str, Any]) -> tuple[str, float] | None:
+    """The baseline with the lowest loss, by name; None where there is none."""
+    baselines: Mapping[str, float] = result.get("baselines") or {}
+    return min(baselines.items(), key=lambda item: item[1], default=None)
+
+
+def trial_line(trial: TrialRecord) -> str:
+    """One trial in one line."""
+    value = "no value" if trial.value is None else f"{trial.value:.4f}"
+    epochs = len(trial.learning_curve)
+    line = f"trial {trial.number}: {value}  {trial.ending} after {epochs} epochs"
+    if trial.reason and trial.ending not in ("pruned",):
+        line += f" ({trial.reason})"
+    return f"{line}, {trial.training_time:.1f}s"
+
+
+def params_line(params: Mapping[str, Any]) -> str:
+    """Hyperparameters in one line."""
+    return ", ".join(f"{name}={_value(value)}" for name, value in params.items())
+
+
+def _endings(result: SearchResult) -> str:
+    counts = Counter(trial.ending for trial in result.trials)
+    return ", ".join(f"{count} {ending}" for ending, count in counts.most_common()) or "none yet"
+
+
+def _unit(result: Mapping[str, Any]) -> str:
+    unit = result.get("unit")
+    return f" {unit}" if unit else ""
+
+
+def _rank_lines(rank: int, trial: TrialRecord) -> list[str]:
+    lines = [f"RANK {rank}: Trial {trial.number}", f"  Val Loss: {trial.val_loss:.4f}"]
+    if trial.train_loss is not None:
+        lines.append(f"  Train Loss: {trial.train_loss:.4f}")
+    lines.append(f"  Best Epoch: {trial.best_epoch}")
+    lines.append(f"  Training Time: {trial.training_time:.2f}s")
+    if trial.n_parameters is not None:
+        lines.append(f"  Parameters: {trial.n_parameters:,}")
+    lines.append("  Hyperparameters:")
+    return [*lines, *(f"    {name}: {_value(value)}" for name, value in trial.params.items())]
+
+
+def _value(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

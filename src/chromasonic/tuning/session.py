@@ -1,0 +1,151 @@
+"""A study, opened for one driver: locked, seeded, with its sampler and pruner."""
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage
+
+from chromasonic.bayesopt import Space
+from chromasonic.tuning.pruners import choose_pruner
+from chromasonic.tuning.samplers import choose_sampler
+from chromasonic.tuning.seeds import derive_seed
+from chromasonic.tuning.storage import (
+    open_storage,
+    safe_url,
+    sole_driver,
+    sqlite_file,
+    sqlite_url,
+)
+from chromasonic.tuning.study import (
+    Fingerprint,
+    newest_name,
+    open_study,
+    set_attribute,
+    settle_seed,
+)
+
+STUDY_FILE = "study.db"
+LOCK_FILE = ".search.lock"
+EARLIER_FOLDER = "earlier"
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """What is searched, how, and where it is kept.
+
+    Attributes:
+        space: What is searched.
+        num_epochs: The most epochs of a trial.
+        fingerprint: What must stay the same for the study to go on.
+        output_dir: Where files go.
+        study_name: What the user calls the study.
+        storage: A database URL or an Optuna storage; None for a file in `output_dir`.
+        sampler: A name of `choose_sampler`.
+        pruner: A name of `choose_pruner`.
+        seed: Of everything random; None to draw one.
+        initial_points: What a new study tries first.
+        fresh: Begin a new study beside the old one.
+        accept_changes: Go on although an acceptable part of the fingerprint has changed.
+        description: Kept with the study, and in the result.
+    """
+
+    space: Space
+    num_epochs: int
+    fingerprint: Fingerprint
+    output_dir: Path
+    study_name: str
+    storage: str | BaseStorage | None = None
+    sampler: str = "tpe"
+    pruner: str = "median"
+    seed: int | None = None
+    initial_points: Sequence[Mapping[str, Any]] = ()
+    fresh: bool = False
+    accept_changes: bool = False
+    description: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # What is wrong with these should be known before anything is opened.
+        choose_sampler(self.sampler, self.space, 0)
+        choose_pruner(self.pruner, self.num_epochs)
+        for point in self.initial_points:
+            self.space.validate(point)
+
+
+@dataclass(frozen=True)
+class Session:
+    """A study that this process alone drives, and its seed."""
+
+    study: optuna.Study
+    seed: int
+
+
+@contextmanager
+def open_session(plan: SearchPlan) -> Iterator[Session]:
+    """Opens the plan's study, for this process alone, while the block runs.
+
+    Raises:
+        StudyError: It cannot be opened, is in use, or was started with something else.
+    """
+    url = plan.storage or sqlite_url(plan.output_dir / STUDY_FILE)
+    with ExitStack() as stack:
+        stack.enter_context(_quiet_optuna())
+        stack.enter_context(sole_driver(*_locks(plan, url)))
+        storage = open_storage(url)
+        before = newest_name(storage, plan.study_name)
+        study = open_study(
+            storage,
+            plan.study_name,
+            plan.fingerprint,
+            fresh=plan.fresh,
+            accept_changes=plan.accept_changes,
+        )
+        seed = settle_seed(study, plan.seed)
+        study.sampler = choose_sampler(plan.sampler, plan.space, seed)
+        study.pruner = choose_pruner(plan.pruner, plan.num_epochs)
+        if study.study_name != before:
+            _begin(study, plan, before)
+        identity = {"study_name": study.study_name, "seed": seed, "storage": safe_url(url)}
+        set_attribute(study, "description", {**identity, **plan.description})
+        yield Session(study, seed)
+
+
+def _begin(study: optuna.Study, plan: SearchPlan, before: str | None) -> None:
+    """What a new study needs: the old one's files out of the way, its first points queued."""
+    if before is not None:
+        _set_aside(plan.output_dir, before)
+    for point in plan.initial_points:
+        study.enqueue_trial(dict(point))
+
+
+def _set_aside(output_dir: Path, study_name: str) -> None:
+    """Moves the files of a study to a folder of its own; its database stays."""
+    target = output_dir / EARLIER_FOLDER / study_name
+    for path in sorted(output_dir.iterdir()):
+        if path.name.startswith((STUDY_FILE, ".")) or path.name == EARLIER_FOLDER:
+            continue
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.move(path, target / path.name)
+
+
+def _locks(plan: SearchPlan, url: str | BaseStorage) -> list[Path]:
+    locks = [plan.output_dir / LOCK_FILE]
+    file = None if isinstance(url, BaseStorage) else sqlite_file(url)
+    if file is not None and file.parent.resolve() != plan.output_dir.resolve():
+        locks.append(file.with_name(f".{file.name}.{derive_seed(plan.study_name)}.lock"))
+    return locks
+
+
+@contextmanager
+def _quiet_optuna() -> Iterator[None]:
+    """Optuna's own lines would stand among ours and say the same."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)
