@@ -1,0 +1,41 @@
+# Everything runs in .venv, which is made when it is missing.
+
+PYTHON ?= python3
+BIN := .venv/bin
+# One thread a process: more of them would get into each other's way.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test check format clean
+
+demo: .venv/installed
+	$(BIN)/chromasonic search --n-trials 16 --epochs 12 --n-sequences 500 --seed 1 \
+	  --space examples/quick_lstm.toml --output-dir demo_results --plot
+	@cat demo_results/best_hyperparameters.json
+
+test: .venv/installed-dev
+	$(BIN)/pytest -m "not slow"
+
+check: .venv/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+	$(BIN)/sphinx-build --quiet --fail-on-warning --fresh-env docs docs/_build
+
+format: .venv/installed-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf .venv docs/_build demo_results .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/pip install --quiet --editable ".[melody,report]"
+	touch $@
+
+.venv/installed-dev: .venv/installed pyproject.toml
+	$(BIN)/pip install --quiet --group dev
+	touch $@

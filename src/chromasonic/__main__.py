@@ -1,0 +1,5 @@
+"""`python -m chromasonic`."""
+
+from chromasonic.cli import main
+
+main()

@@ -1,0 +1,172 @@
+"""A search on the command line, in a process of its own, broken off in several ways."""
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+
+import pexpect
+import pytest
+
+N_TRIALS = 6
+SPACE = """
+[learning_rate]
+low = 1e-3
+high = 1e-1
+log = true
+
+[batch_size]
+choices = [4, 8]
+
+[hidden_size]
+low = 16
+high = 64
+
+[embedding_dim]
+value = 16
+"""
+TIMES = {"timestamp", "total_time", "training_time", "seconds", "storage"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("searches")
+    (folder / "space.toml").write_text(SPACE)
+    return folder
+
+
+def command(folder, name):
+    options = {
+        "--data": "synthetic",
+        "--n-sequences": "200",
+        "--epochs": "6",
+        "--n-trials": str(N_TRIALS),
+        "--seed": "11",
+        "--device": "cpu",
+        "--space": str(folder / "space.toml"),
+        "--output-dir": str(folder / name),
+    }
+    words = [word for option in options.items() for word in option]
+    return [sys.executable, "-m", "chromasonic", "search", *words]
+
+
+def begin(folder, name):
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    return subprocess.Popen(
+        command(folder, name),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+    )
+
+
+def wait_for_line(process, beginning):
+    for line in process.stdout:
+        if line.startswith(beginning):
+            return line
+    raise AssertionError(f"{beginning!r} was never printed")
+
+
+def finish(folder, name):
+    done = subprocess.run(command(folder, name), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return results(folder, name)
+
+
+def results(folder, name):
+    return json.loads((folder / name / "optimization_results.json").read_text())
+
+
+def without_times(value):
+    if isinstance(value, dict):
+        return {key: without_times(item) for key, item in value.items() if key not in TIMES}
+    if isinstance(value, list):
+        return [without_times(item) for item in value]
+    return value
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(folder):
+    return finish(folder, "uninterrupted")
+
+
+def test_ctrl_c_writes_the_files_says_how_to_go_on_and_exits_with_130(folder, uninterrupted):
+    process = begin(folder, "ctrl-c")
+    wait_for_line(process, "trial 2: learning_rate")
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "goes on from here" in output
+    assert "Traceback" not in output
+    assert results(folder, "ctrl-c")["n_trials"] == 2
+    assert without_times(finish(folder, "ctrl-c")) == without_times(uninterrupted)
+
+
+def test_the_same_seed_gives_the_same_files_twice(folder, uninterrupted):
+    assert without_times(finish(folder, "again")) == without_times(uninterrupted)
+
+
+def test_a_second_ctrl_c_quits_at_once(folder):
+    process = begin(folder, "twice")
+    wait_for_line(process, "trial 1: learning_rate")
+    for _ in range(200):
+        if process.poll() is not None:
+            break
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.005)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert finish(folder, "twice")["n_trials"] == N_TRIALS
+
+
+@pytest.mark.slow
+def test_a_killed_search_loses_at_most_the_running_trial(folder, uninterrupted):
+    seed = random.randrange(10**6)
+    sys.stdout.write(f"seed of the moments: {seed}\n")
+    moments = random.Random(seed)
+    for ended in (0, 2, 4):
+        process = begin(folder, "killed")
+        wait_for_line(process, f"trial {ended}: learning_rate")
+        time.sleep(moments.uniform(0, 1))
+        process.kill()
+        process.communicate()
+        assert n_ended(folder / "killed") >= ended
+    after = finish(folder, "killed")
+    assert [trial["number"] for trial in after["trial_results"]] == list(range(N_TRIALS))
+    assert without_times(after) == without_times(uninterrupted)
+
+
+def n_ended(folder):
+    with closing(sqlite3.connect(folder / "study.db")) as database:
+        (count,) = database.execute(
+            "select count(*) from trials where state in ('COMPLETE', 'PRUNED')"
+        ).fetchone()
+    return count
+
+
+def test_a_second_search_in_the_same_directory_is_refused(folder):
+    process = begin(folder, "in-use")
+    wait_for_line(process, "trial 0: learning_rate")
+    second = subprocess.run(command(folder, "in-use"), capture_output=True, text=True, check=False)
+    process.kill()
+    process.communicate()
+    assert second.returncode == 2
+    assert "another one is running there" in second.stderr
+
+
+def test_a_terminal_shows_a_live_line_and_keeps_its_cursor(folder):
+    words = command(folder, "terminal")
+    child = pexpect.spawn(words[0], words[1:], encoding="utf-8", timeout=120, dimensions=(40, 160))
+    child.expect(r"epoch \d/6")
+    child.expect(r"best \d\.\d+")
+    child.sendintr()
+    child.expect("goes on from here")
+    child.expect(pexpect.EOF)
+    child.wait()
+    assert child.exitstatus == 130
