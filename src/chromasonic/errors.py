@@ -1,14 +1,16 @@
 """The errors of chromasonic's own domain.
 
-ChromasonicError
-├── DataError       melodies, or other data, that cannot be used
-├── SpaceError      a search space that makes no sense
-├── ModelError      a model class that cannot be searched
-├── DeviceError     a device that is not there
-├── MissingExtra    an optional dependency that is not installed
-└── StudyError      a study that cannot be opened or continued
-    ├── StudyMismatch   it was started with something else
-    └── StudyInUse      another driver is working on it
+::
+
+    ChromasonicError
+    ├── DataError       melodies, or other data, that cannot be used
+    ├── SpaceError      a search space that makes no sense
+    ├── ModelError      a model class that cannot be searched
+    ├── DeviceError     a device that is not there
+    ├── MissingExtra    an optional dependency that is not installed
+    └── StudyError      a study that cannot be opened or continued
+        ├── StudyMismatch   it was started with something else
+        └── StudyInUse      another driver is working on it
 
 A bad argument outside these raises the built-in ``ValueError`` or ``TypeError``.
 """

@@ -13,11 +13,12 @@ from torch import nn
 from chromasonic.errors import StudyError
 from chromasonic.melody_generation.baselines import baseline_losses
 from chromasonic.melody_generation.best_model import BestModel
+from chromasonic.melody_generation.data.batches import LONGEST_ROW, Tunes
 from chromasonic.melody_generation.data.sequences import check_sequences
 from chromasonic.melody_generation.devices import choose_device
 from chromasonic.melody_generation.identity import describe_search, fingerprint, model_name
 from chromasonic.melody_generation.models.build import build_model
-from chromasonic.melody_generation.models.check import OutputKind, check_model
+from chromasonic.melody_generation.models.check import OutputKind, check_length, check_model
 from chromasonic.melody_generation.objective import MelodyObjective
 from chromasonic.melody_generation.scoring import context_of
 from chromasonic.melody_generation.search_space import (
@@ -26,7 +27,7 @@ from chromasonic.melody_generation.search_space import (
 )
 from chromasonic.reporting.progress import ProgressDisplay
 from chromasonic.reporting.result_files import ResultFiles, write_result_files
-from chromasonic.reporting.text import summary_lines
+from chromasonic.reporting.text import beginning_lines, ending_lines
 from chromasonic.tuning.budget import Budget
 from chromasonic.tuning.driver import Driver
 from chromasonic.tuning.executors.inline import InlineExecutor
@@ -159,7 +160,7 @@ class HyperparameterOptimizer:
         with _torch_threads(threads), open_session(plan) as session, Interrupt() as interrupt:
             _keep_baselines(session, objective)
             self._result = self._drive(session, plan, objective, budget, interrupt)
-        self._say_end(self._result)
+        self._say(*ending_lines(self._result, self.output_dir))
         return self._result
 
     def plot_optimization_history(self, save_path: str | Path) -> Path:
@@ -186,7 +187,7 @@ class HyperparameterOptimizer:
         validation_tunes = check_sequences(val_data, vocab_size, "val_data")
         return MelodyObjective(
             self.model_class,
-            self._check_model(vocab_size),
+            self._check_model(vocab_size, [*train_tunes, *validation_tunes]),
             train_tunes,
             validation_tunes,
             vocab_size,
@@ -194,7 +195,7 @@ class HyperparameterOptimizer:
             self.device,
         )
 
-    def _check_model(self, vocab_size: int) -> OutputKind:
+    def _check_model(self, vocab_size: int, tunes: Tunes) -> OutputKind:
         """What a model from the middle of the space predicts."""
         space = self.search_space.space
         middle = space.decode([[0.5] * len(space)])[0]
@@ -202,6 +203,8 @@ class HyperparameterOptimizer:
         with torch.random.fork_rng(devices=[]):
             model = build_model(self.model_class, vocab_size, model_params)
         kind = check_model(model, vocab_size, context=max(2, context_of(model)))
+        if kind is OutputKind.EVERY_POSITION:
+            check_length(model, vocab_size, min(LONGEST_ROW, max(map(len, tunes))) - 1)
         if kind is OutputKind.EVERY_POSITION_NOT_CAUSAL:
             self._say(
                 f"{model_name(self.model_class)} sees later notes at earlier positions: it is "
@@ -219,7 +222,7 @@ class HyperparameterOptimizer:
     ) -> SearchResult:
         study = session.study
         before = read_result(study)
-        self._say_start(before, budget)
+        self._say(*beginning_lines(before, budget.n_trials))
         best_model = BestModel(
             self.output_dir / "best_model",
             study.study_name,
@@ -253,26 +256,9 @@ class HyperparameterOptimizer:
         write_result_files(result, self.output_dir)
         return result
 
-    def _say_start(self, before: SearchResult, budget: Budget) -> None:
-        done = len(before.trials)
-        self._say(
-            f"Study {before['study_name']} in {before['storage']}, seed {before['seed']}: "
-            + (f"going on after {done} of {budget.n_trials} trials" if done else "a new search")
-        )
-        for line in self.search_space.space.describe():
-            self._say(f"  {line}")
-
-    def _say_end(self, result: SearchResult) -> None:
-        for line in summary_lines(result):
-            self._say(line)
-        self._say(f"Results: {self.output_dir}")
-        if result.stopped_by in ("interrupted", "timeout"):
-            self._say(
-                f"Stopped ({result.stopped_by}). The same call or command goes on from here."
-            )
-
-    def _say(self, line: str) -> None:
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+    def _say(self, *lines: str) -> None:
+        for line in lines:
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _keep_baselines(session: Session, objective: MelodyObjective) -> None:

@@ -18,6 +18,8 @@ class RandomState:
 
     def __init__(self, seed: int, device: torch.device) -> None:
         self._accelerator = None if device.type == "cpu" else torch.get_device_module(device)
+        # Only CUDA has more than one of them.
+        self._which = (device,) if device.type == "cuda" else ()
         with self._restored():
             torch.manual_seed(seed)
             self._state = self._read()
@@ -49,10 +51,10 @@ class RandomState:
     def _read(self) -> dict[str, Tensor]:
         state = {"cpu": torch.get_rng_state()}
         if self._accelerator is not None:
-            state["accelerator"] = self._accelerator.get_rng_state()
+            state["accelerator"] = self._accelerator.get_rng_state(*self._which)
         return state
 
     def _write(self, state: dict[str, Tensor]) -> None:
         torch.set_rng_state(state["cpu"])
         if self._accelerator is not None:
-            self._accelerator.set_rng_state(state["accelerator"])
+            self._accelerator.set_rng_state(state["accelerator"], *self._which)

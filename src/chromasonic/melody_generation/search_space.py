@@ -50,6 +50,7 @@ class HyperparameterSearchSpace:
             )
         if self.space is None:
             object.__setattr__(self, "space", self._from_ranges())
+        self._check_training_parameters()
 
     @classmethod
     def from_space(cls, space: Space, num_epochs: int = 20) -> Self:
@@ -81,6 +82,16 @@ class HyperparameterSearchSpace:
         for name, value in values.items():
             space = space.with_parameter(name, Fixed(value))
         return replace(self, space=space)
+
+    def _check_training_parameters(self) -> None:
+        """Raises where the training would refuse an end of its parameter's range."""
+        for name in TrainingSettings.names():
+            for end in (0.0, 1.0) if name in self.space else ():
+                value: Any = self.space[name].from_unit(end)
+                try:
+                    TrainingSettings(**{name: value})
+                except (TypeError, ValueError) as error:
+                    raise SpaceError(f"{name}: {error}") from None
 
     def _from_ranges(self) -> Space:
         readers: dict[str, tuple[str, Callable[[Any], Parameter]]] = {

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Generator
-from copy import deepcopy
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -48,6 +47,18 @@ class TrainingSettings:
     batch_size: int = 32
     weight_decay: float = 0.01
     transposition: int = 0
+
+    def __post_init__(self) -> None:
+        checks = {
+            "num_epochs": (self.num_epochs >= 1, "at least 1"),
+            "learning_rate": (self.learning_rate > 0, "above 0"),
+            "batch_size": (self.batch_size >= 1, "at least 1"),
+            "weight_decay": (self.weight_decay >= 0, "0 or more"),
+            "transposition": (self.transposition >= 0, "0 or more"),
+        }
+        for name, (holds, must) in checks.items():
+            if not holds:
+                raise ValueError(f"{name} must be {must}, but got {getattr(self, name)!r}.")
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
@@ -117,6 +128,7 @@ class _Training:
         seed: int,
     ) -> None:
         self._settings = settings
+        self._device = device
         self._vocab_size = vocab_size
         self._random = RandomState(derive_seed(seed, "model"), device)
         self._order = torch.Generator().manual_seed(derive_seed(seed, "order"))
@@ -154,7 +166,7 @@ class _Training:
     def _learn(self) -> float:
         """The mean training loss of one pass over the melodies."""
         self._model.train()
-        total, count = torch.zeros(()), 0
+        nats = torch.zeros(2, device=self._device)  # their sum, and of how many notes
         for inputs, targets in self._train(self._settings.batch_size, self._order):
             if self._settings.transposition:
                 inputs, targets = transposed(
@@ -167,10 +179,10 @@ class _Training:
             clip_grad_norm_(self._model.parameters(), LARGEST_GRADIENT_NORM)
             self._optimizer.step()
             self._schedule.step()
-            n_targets = int((targets != IGNORED).sum())
-            total = total + loss.detach().cpu() * n_targets
-            count += n_targets
-        return float(total) / count
+            n_notes = (targets != IGNORED).sum()
+            nats += torch.stack([loss.detach() * n_notes, n_notes])
+        total, count = nats.tolist()
+        return float(total / count)
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -224,4 +236,4 @@ def _learning_rate_at(step: int, steps: int) -> float:
 
 
 def _on_cpu(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: deepcopy(tensor.detach()).cpu() for name, tensor in weights.items()}
+    return {name: tensor.detach().to("cpu", copy=True) for name, tensor in weights.items()}

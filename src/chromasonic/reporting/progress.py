@@ -31,6 +31,8 @@ class ProgressDisplay(Observer):
         self._n_trials = n_trials
         self._num_epochs = num_epochs
         self._best = result.best_trial
+        # The end of a trial may be told again, where a search that died could not say it.
+        self._known = {trial.number for trial in result.trials}
         self._n_ended = len(result.trials)
         self._n_before = self._n_ended
         self._started = time.monotonic()
@@ -66,6 +68,8 @@ class ProgressDisplay(Observer):
 
     def on_trial_end(self, record: TrialRecord, checkpoint: Path | None) -> None:
         """Shows what became of a trial."""
+        if record.number in self._known:
+            return
         self._n_ended += 1
         if record.counts and (self._best is None or (record.value or 0) < (self._best.value or 0)):
             self._best = record

@@ -55,13 +55,20 @@ class ResultFiles(Observer):
     Args:
         read: Reads the result as it stands.
         folder: Where the files go.
+        clock: The time in seconds; it never runs back.
     """
 
-    def __init__(self, read: Callable[[], SearchResult], folder: Path) -> None:
+    def __init__(
+        self,
+        read: Callable[[], SearchResult],
+        folder: Path,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._read = read
         self._folder = folder
         self._stale = False
-        self._next_write = time.monotonic()
+        self._clock = clock
+        self._next_write = clock()
 
     def on_epoch(self, number: int, row: Mapping[str, Any]) -> None:
         """Writes what a trial that ended shortly before has left to write."""
@@ -73,12 +80,12 @@ class ResultFiles(Observer):
         self._write_if_due()
 
     def _write_if_due(self) -> None:
-        started = time.monotonic()
+        started = self._clock()
         if not self._stale or started < self._next_write:
             return
         write_result_files(self._read(), self._folder)
         self._stale = False
-        now = time.monotonic()
+        now = self._clock()
         self._next_write = now + max(SHORTEST_PAUSE_S, (now - started) / LARGEST_SHARE_OF_TIME)
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from chromasonic.tuning.records import SearchResult, TrialRecord
@@ -36,6 +37,39 @@ def summary_lines(result: SearchResult) -> list[str]:
     return lines
 
 
+def beginning_lines(before: SearchResult, n_trials: int) -> list[str]:
+    """What is said when a search begins or goes on.
+
+    Args:
+        before: The search as it stands.
+        n_trials: The total of trials.
+    """
+    done = len(before.trials)
+    how = f"going on after {done} of {n_trials} trials" if done else "a new search"
+    study = f"Study {before['study_name']} in {before['storage']}, seed {before['seed']}: {how}"
+    space = before.space.describe() if before.space else []
+    return [study, *(f"  {line}" for line in space)]
+
+
+def ending_lines(result: SearchResult, folder: Path) -> list[str]:
+    """What is said when a search ends, or is stopped.
+
+    Args:
+        result: What it found.
+        folder: Where its files are.
+    """
+    lines = summary_lines(result)
+    if result.best_trial is not None:
+        lines.append("Best hyperparameters:")
+        lines += [f"  {name}: {value}" for name, value in result.best_trial.params.items()]
+    lines.append(f"Results: {folder}")
+    if result.stopped_by in ("interrupted", "timeout"):
+        lines.append(
+            f"Stopped: {result.stopped_by}. The same command (or call) goes on from here."
+        )
+    return lines
+
+
 def best_baseline(result: Mapping[str, Any]) -> tuple[str, float] | None:
     """The baseline with the lowest loss, by name; None where there is none."""
     baselines: Mapping[str, float] = result.get("baselines") or {}
@@ -46,7 +80,8 @@ def trial_line(trial: TrialRecord) -> str:
     """One trial in one line."""
     value = "no value" if trial.value is None else f"{trial.value:.4f}"
     epochs = len(trial.learning_curve)
-    line = f"trial {trial.number}: {value}  {trial.ending} after {epochs} epochs"
+    unit = "epoch" if epochs == 1 else "epochs"
+    line = f"trial {trial.number}: {value}  {trial.ending} after {epochs} {unit}"
     if trial.reason and trial.ending not in ("pruned",):
         line += f" ({trial.reason})"
     return f"{line}, {trial.training_time:.1f}s"

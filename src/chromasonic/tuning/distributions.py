@@ -1,5 +1,7 @@
 """The search space as Optuna sees it."""
 
+import math
+
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -46,13 +48,17 @@ def all_values(parameter: Parameter, at_most: int | None = None) -> list[Value]:
         ValueError: It is continuous and `at_most` is not given.
     """
     count = parameter.n_values
-    if not isinstance(parameter, Categorical) and at_most is not None:
+    if at_most is not None and not isinstance(parameter, Categorical):
         count = at_most if count is None else min(count, at_most)
     if count is None:
         raise ValueError("a continuous parameter has no list of values; say how many at most.")
-    whole = count == parameter.n_values
-    places = [(i + 0.5) / count if whole else i / max(count - 1, 1) for i in range(count)]
-    return [parameter.from_unit(place) for place in places]
+    if count < (parameter.n_values or math.inf):
+        # On a log scale several places may hold the same of a few values.
+        places = (i / max(count - 1, 1) for i in range(count))
+        return list(dict.fromkeys(parameter.from_unit(place) for place in places))
+    if isinstance(parameter, Float | Integer):
+        return [parameter.value_at(i) for i in range(count)]
+    return [parameter.from_unit((i + 0.5) / count) for i in range(count)]
 
 
 def _suggest(trial: Trial, name: str, parameter: Parameter) -> Value:

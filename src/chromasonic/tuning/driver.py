@@ -7,6 +7,7 @@ progress displays are observers, which the driver knows nothing of.
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ from chromasonic.tuning.observers import Observer
 from chromasonic.tuning.records import TrialRecord, best_row, has_ended, record_of
 from chromasonic.tuning.recovery import recover
 from chromasonic.tuning.seeds import derive_seed
-from chromasonic.tuning.study import PREFIX, attribute, set_attribute
+from chromasonic.tuning.study import PREFIX, attribute, identity, set_attribute
 
 STORE_EPOCHS_EVERY_S = 1.0
 
@@ -85,8 +86,10 @@ class Driver:
         self._interrupt = interrupt or Interrupt()
         self._checkpoints = checkpoints
         self._settings = dict(settings or {})
+        self._identity = identity(study)
         self._running: dict[int, _Running] = {}
         self._ended: dict[int, TrialRecord] = {}
+        self._broken_off = False
         self._earlier_s = float(attribute(study, "total_time", 0.0))
 
     def run(self) -> str:
@@ -102,9 +105,10 @@ class Driver:
                 if self._must_break_off():
                     self._pause_all()
         finally:
-            self._pause_all()
-            self._executor.close()
-            self._store_total_time()
+            with ExitStack() as stack:
+                stack.callback(self._store_total_time)
+                stack.callback(self._executor.close)
+                self._pause_all()
 
     def _take_over(self) -> None:
         """Puts in order what a driver that died left behind."""
@@ -126,7 +130,7 @@ class Driver:
             self._submit(self._next_trial())
 
     def _reason_to_wait(self) -> str | None:
-        if self._interrupt.requested:
+        if self._interrupt.requested or self._broken_off:
             return "interrupted"
         ended = [self._ended[number] for number in sorted(self._ended)]
         spent = self._budget.spent(ended, len(self._running))
@@ -172,7 +176,9 @@ class Driver:
             case TrialEnded(number, ending, reason, log):
                 self._end(number, ending, reason, log)
             case TrialInterrupted(number):
+                self._broken_off = True
                 self._requeue(number)
+                self._interrupt.request()
 
     def _on_epoch(self, number: int, row: dict[str, Any]) -> None:
         running = self._running[number]
@@ -183,12 +189,17 @@ class Driver:
         if diverged(row["loss"]):
             self._executor.stop(number)
             self._end(number, Ending.DIVERGED, f"the loss became {row['loss']}")
-        elif self._study.pruner.prune(self._study, running.frozen):
+        elif self._is_to_be_pruned(running.frozen):
             self._executor.stop(number)
             self._end(number, Ending.PRUNED, f"worse than others after epoch {row['epoch']}")
         elif time.monotonic() - running.stored_at >= STORE_EPOCHS_EVERY_S:
             self._store(running.frozen._trial_id, epochs=running.rows)
             running.stored_at = time.monotonic()
+
+    def _is_to_be_pruned(self, frozen: FrozenTrial) -> bool:
+        # Some pruners remember in the storage which of their rungs a trial has passed.
+        frozen.system_attrs = self._storage.get_trial_system_attrs(frozen._trial_id)
+        return self._study.pruner.prune(self._study, frozen)
 
     def _end(self, number: int, ending: Ending, reason: str = "", log: str = "") -> None:
         running = self._running.pop(number)
@@ -212,6 +223,8 @@ class Driver:
             observer.on_trial_end(record, checkpoint)
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):  # It is not there, or holds a trial of another study.
+                folder.parent.rmdir()
 
     # Break off
 
@@ -220,8 +233,10 @@ class Driver:
 
     def _pause_all(self) -> None:
         for number in list(self._running):
-            self._executor.pause(number)
-            self._requeue(number)
+            try:
+                self._executor.pause(number)
+            finally:
+                self._requeue(number)
 
     def _requeue(self, number: int) -> None:
         """Back into the queue, under its own number and with its own parameters."""
@@ -231,7 +246,8 @@ class Driver:
     # Keep
 
     def _folder(self, number: int) -> Path | None:
-        return self._checkpoints and self._checkpoints / str(number)
+        # Another study in the same directory has trials of the same numbers.
+        return self._checkpoints and self._checkpoints / str(number) / self._identity
 
     def _store(self, trial_id: int, **attributes: Any) -> None:
         for name, value in attributes.items():

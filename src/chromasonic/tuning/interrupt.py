@@ -25,6 +25,10 @@ class Interrupt:
         """Whether the search was asked to end."""
         return self.signal_number is not None
 
+    def request(self) -> None:
+        """Asks the search to end, as a signal does."""
+        self.signal_number = self.signal_number or signal.SIGINT
+
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):

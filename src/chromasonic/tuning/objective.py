@@ -1,6 +1,7 @@
 """What can be tuned: a function, or a generator that yields one loss an epoch."""
 
 import inspect
+import json
 import math
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +20,8 @@ class Epoch:
     Attributes:
         loss: The value that is minimised; a trial's value is its best one.
         train_loss: The loss on the data trained on, if there is such a thing.
-        metrics: Anything else worth a place in the learning curve, by name.
+        metrics: Anything else worth a place in the learning curve, by name: what JSON can hold,
+            or a number of numpy or PyTorch.
         save: Writes into an empty folder all that is needed to continue after this epoch.
             It is valid until the next epoch is asked for, and after the last one.
     """
@@ -45,6 +47,9 @@ class Trial:
     checkpoint: Path | None = None
 
 
+ROW_KEYS = ("epoch", "loss", "train_loss", "seconds")
+"""What a row of the learning curve holds besides the metrics."""
+
 Objective = Callable[..., Any]
 Epochs = Generator[Epoch, None, Ending]
 
@@ -59,8 +64,10 @@ def epochs_of(objective: Objective, params: Params, trial: Trial) -> Epochs:
         trial: What the objective is told besides.
 
     Raises:
-        TypeError: The objective gave something that is not a number.
-        ValueError: It yielded nothing at all, and had no checkpoint to continue from.
+        TypeError: The objective gave something that is not a number, or a metric that JSON
+            cannot hold.
+        ValueError: It yielded nothing at all, and had no checkpoint to continue from; or a
+            metric has a name that is taken.
     """
     dict_params = dict(params)
     outcome = objective(dict_params, trial) if _takes_trial(objective) else objective(dict_params)
@@ -94,14 +101,33 @@ def _takes_trial(objective: Objective) -> bool:
 
 
 def _as_epoch(value: Any) -> Epoch:
-    if isinstance(value, Epoch):
-        return Epoch(_as_loss(value.loss), value.train_loss, value.metrics, value.save)
-    return Epoch(_as_loss(value))
+    if not isinstance(value, Epoch):
+        return Epoch(_as_loss(value))
+    train_loss = None if value.train_loss is None else _as_loss(value.train_loss)
+    metrics = {name: _as_metric(name, metric) for name, metric in value.metrics.items()}
+    return Epoch(_as_loss(value.loss), train_loss, metrics, value.save)
+
+
+def _as_metric(name: str, value: Any) -> Any:
+    if name in ROW_KEYS:
+        raise ValueError(
+            f"a metric must have a name of its own, but got {name!r}. "
+            f"Use another one than {', '.join(ROW_KEYS)}."
+        )
+    native = _native(value)
+    try:
+        json.dumps(native)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"a metric must be what JSON can hold, but {name!r} is {value!r:.80}. "
+            "Make it a number, text or a list of these."
+        ) from None
+    return native
 
 
 def _as_loss(value: Any) -> float:
     try:
-        if value is None or isinstance(value, bool | str):
+        if value is None or isinstance(_native(value), bool | str):
             raise TypeError
         return float(value)
     except (TypeError, ValueError):
@@ -109,6 +135,11 @@ def _as_loss(value: Any) -> float:
             f"an objective must give a number, but it gave {value!r:.80}. "
             "Return or yield the loss as a float."
         ) from None
+
+
+def _native(value: Any) -> Any:
+    """A scalar of numpy or PyTorch as Python's own; anything else as it is."""
+    return value.item() if getattr(value, "shape", None) == () else value
 
 
 def diverged(loss: float) -> bool:

@@ -1,7 +1,9 @@
 """When a trial that does badly is ended early."""
 
 from collections.abc import Callable
+from typing import cast
 
+from optuna import Study
 from optuna.pruners import (
     BasePruner,
     HyperbandPruner,
@@ -13,7 +15,7 @@ from optuna.pruners import (
 MEDIAN_STARTUP_TRIALS = 5
 # A low learning rate only looks bad early: `benchmarks/pruning_start` measures what an earlier
 # start would throw away.
-MEDIAN_WARMUP_FRACTION = 0.4
+MEDIAN_WARMUP_FRACTION = 0.3
 
 
 def choose_pruner(name: str, num_epochs: int) -> BasePruner:
@@ -43,9 +45,13 @@ def _successive_halving(num_epochs: int) -> BasePruner:
 
 
 def _hyperband(num_epochs: int) -> BasePruner:
-    return HyperbandPruner(
+    pruner = HyperbandPruner(
         min_resource=_first_rung(num_epochs), max_resource=num_epochs, reduction_factor=3
     )
+    # Optuna waits for the first epoch, and puts trials asked for before it into bracket 0: a
+    # search that is continued would propose something else. A known `max_resource` needs no study.
+    pruner._try_initialization(cast(Study, None))
+    return pruner
 
 
 def _first_rung(num_epochs: int) -> int:

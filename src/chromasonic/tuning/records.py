@@ -13,7 +13,9 @@ from typing import Any
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from chromasonic.bayesopt import Space
 from chromasonic.tuning.endings import Ending
+from chromasonic.tuning.importance import Importance, parameter_importance
 from chromasonic.tuning.study import attribute
 
 SCHEMA_VERSION = 1
@@ -82,6 +84,17 @@ class SearchResult(Mapping[str, Any]):
         """The trial with the lowest value, the earliest of equals; None if none has finished."""
         return next(iter(self.ranking()), None)
 
+    @property
+    def space(self) -> Space | None:
+        """What was searched, if the description tells it."""
+        described = self.description.get("space")
+        return Space.from_dict(described) if described else None
+
+    @cached_property
+    def importance(self) -> list[Importance] | None:
+        """How much each parameter explains, worked out when asked for; None: not enough data."""
+        return parameter_importance(self.trials, self.space) if self.space else None
+
     def ranking(self) -> list[TrialRecord]:
         """The trials whose values stand beside each other, best first."""
         finished = [trial for trial in self.trials if trial.counts]
@@ -102,6 +115,7 @@ class SearchResult(Mapping[str, Any]):
             "model_params": {k: v for k, v in best_params.items() if k not in training},
             "training_params": {k: v for k, v in best_params.items() if k in training},
             **self.description,
+            "importance": self.importance and [asdict(effect) for effect in self.importance],
             "trial_results": [asdict(trial) for trial in self.trials],
         }
 

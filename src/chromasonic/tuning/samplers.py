@@ -11,6 +11,8 @@ from optuna.samplers import BaseSampler, GridSampler, QMCSampler, RandomSampler,
 from optuna.trial import FrozenTrial, TrialState
 
 from chromasonic.bayesopt import Fixed, Space
+from chromasonic.bayesopt.space import Value
+from chromasonic.errors import SpaceError
 from chromasonic.tuning.distributions import all_values
 from chromasonic.tuning.seeds import derive_seed
 
@@ -26,7 +28,8 @@ def choose_sampler(name: str, space: Space, seed: int) -> BaseSampler:
         seed: The study's seed.
 
     Raises:
-        ValueError: There is no such sampler, or it cannot search this space.
+        ValueError: There is no such sampler.
+        SpaceError: It cannot search this space.
     """
     if name not in SAMPLERS:
         raise ValueError(f"a sampler must be one of {', '.join(SAMPLERS)}, but got {name!r}.")
@@ -92,6 +95,15 @@ class SeededByTrial(BaseSampler):
 class FiniteGridSampler(GridSampler):
     """Optuna's grid, which the driver asks whether it is exhausted instead of being stopped."""
 
+    def __init__(self, grid: dict[str, list[Value]], seed: int) -> None:
+        super().__init__(grid, seed=seed)
+        self._seed = seed
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """Chooses a point of the grid, by nothing that is carried from trial to trial."""
+        self._rng.rng.seed(derive_seed(self._seed, trial.number))
+        super().before_trial(study, trial)
+
     def after_trial(
         self,
         study: Study,
@@ -100,6 +112,24 @@ class FiniteGridSampler(GridSampler):
         values: Sequence[float] | None,
     ) -> None:
         """Nothing: Optuna would stop a `study.optimize` here, which there is none of."""
+
+
+class QMCByTrialSampler(QMCSampler):
+    """Optuna's quasi-random sequence, of which trial n takes point n.
+
+    Optuna counts the points it has given out, so that a search killed while it asked would go on
+    with another one.
+    """
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Values for these, chosen together."""
+        self._sample_id = trial.number
+        return super().sample_relative(study, trial, search_space)
+
+    def _find_sample_id(self, study: Study, search_space: dict[str, BaseDistribution]) -> int:
+        return self._sample_id
 
 
 def _random(space: Space, seed: int) -> BaseSampler:
@@ -114,7 +144,7 @@ def _qmc(space: Space, seed: int) -> BaseSampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         # One sequence for the whole study, so one seed; what it leaves out is drawn by trial.
-        return QMCSampler(
+        return QMCByTrialSampler(
             seed=seed,
             scramble=True,
             independent_sampler=_random(space, seed),
@@ -125,7 +155,7 @@ def _qmc(space: Space, seed: int) -> BaseSampler:
 def _grid(space: Space, seed: int) -> BaseSampler:
     varied = {name: space[name] for name in space if not isinstance(space[name], Fixed)}
     if any(parameter.when for parameter in varied.values()):
-        raise ValueError(
+        raise SpaceError(
             "a grid must have the same parameters everywhere, but this space has conditional "
             "ones. Use sampler='random' or 'tpe'."
         )

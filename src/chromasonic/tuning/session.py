@@ -11,7 +11,9 @@ import optuna
 from optuna.storages import BaseStorage
 
 from chromasonic.bayesopt import Space
+from chromasonic.errors import StudyError
 from chromasonic.tuning.pruners import choose_pruner
+from chromasonic.tuning.records import SearchResult, read_result
 from chromasonic.tuning.samplers import choose_sampler
 from chromasonic.tuning.seeds import derive_seed
 from chromasonic.tuning.storage import (
@@ -23,6 +25,7 @@ from chromasonic.tuning.storage import (
 )
 from chromasonic.tuning.study import (
     Fingerprint,
+    attribute,
     newest_name,
     open_study,
     set_attribute,
@@ -32,6 +35,16 @@ from chromasonic.tuning.study import (
 STUDY_FILE = "study.db"
 LOCK_FILE = ".search.lock"
 EARLIER_FOLDER = "earlier"
+
+LEFT_BEHIND = (
+    "best_hyperparameters.json",
+    "optimization_results.json",
+    "optimization_report.txt",
+    "best_model",
+    "checkpoints",
+    "plots",
+)
+"""What a search leaves besides its study; anything else in the folder is the user's own."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +110,8 @@ def open_session(plan: SearchPlan) -> Iterator[Session]:
         stack.enter_context(sole_driver(*_locks(plan, url)))
         storage = open_storage(url)
         before = newest_name(storage, plan.study_name)
+        if plan.fresh and before is not None:
+            _set_aside(plan.output_dir, before)
         study = open_study(
             storage,
             plan.study_name,
@@ -107,29 +122,27 @@ def open_session(plan: SearchPlan) -> Iterator[Session]:
         seed = settle_seed(study, plan.seed)
         study.sampler = choose_sampler(plan.sampler, plan.space, seed)
         study.pruner = choose_pruner(plan.pruner, plan.num_epochs)
-        if study.study_name != before:
-            _begin(study, plan, before)
+        if attribute(study, "begun") is None:
+            _begin(study, plan)
         identity = {"study_name": study.study_name, "seed": seed, "storage": safe_url(url)}
         set_attribute(study, "description", {**identity, **plan.description})
         yield Session(study, seed)
 
 
-def _begin(study: optuna.Study, plan: SearchPlan, before: str | None) -> None:
-    """What a new study needs: the old one's files out of the way, its first points queued."""
-    if before is not None:
-        _set_aside(plan.output_dir, before)
-    for point in plan.initial_points:
+def _begin(study: optuna.Study, plan: SearchPlan) -> None:
+    """Queues the first points of a new study, those only that a driver that died left out."""
+    for point in plan.initial_points[len(study.get_trials(deepcopy=False)) :]:
         study.enqueue_trial(dict(point))
+    set_attribute(study, "begun", True)
 
 
 def _set_aside(output_dir: Path, study_name: str) -> None:
     """Moves the files of a study to a folder of its own; its database stays."""
     target = output_dir / EARLIER_FOLDER / study_name
-    for path in sorted(output_dir.iterdir()):
-        if path.name.startswith((STUDY_FILE, ".")) or path.name == EARLIER_FOLDER:
-            continue
-        target.mkdir(parents=True, exist_ok=True)
-        shutil.move(path, target / path.name)
+    for path in (output_dir / name for name in LEFT_BEHIND):
+        if path.exists():
+            target.mkdir(parents=True, exist_ok=True)
+            shutil.move(path, target / path.name)
 
 
 def _locks(plan: SearchPlan, url: str | BaseStorage) -> list[Path]:
@@ -149,3 +162,28 @@ def _quiet_optuna() -> Iterator[None]:
         yield
     finally:
         optuna.logging.set_verbosity(before)
+
+
+def read_session(output_dir: Path, study_name: str, storage: str | None = None) -> SearchResult:
+    """The result of the newest study of that name, without changing anything.
+
+    Raises:
+        StudyError: There is none.
+    """
+    file = output_dir / STUDY_FILE
+    if storage is None and not file.exists():
+        raise StudyError(
+            f"there must be a search in {output_dir}, but it has no {STUDY_FILE}. "
+            "Give the directory of a search, or --storage."
+        )
+    url = storage or sqlite_url(file)
+    opened = open_storage(url)
+    newest = newest_name(opened, study_name)
+    if newest is None:
+        names = ", ".join(sorted(study.study_name for study in opened.get_all_studies()))
+        raise StudyError(
+            f"there must be a study {study_name!r} in {safe_url(url)}, "
+            f"but it holds {names or 'none'}. Give --study-name."
+        )
+    with _quiet_optuna():
+        return read_result(optuna.load_study(storage=opened, study_name=newest))

@@ -29,15 +29,11 @@ def open_storage(url: str | BaseStorage) -> BaseStorage:
     """
     if isinstance(url, BaseStorage):
         return url
+    parsed = _parse(url)
     try:
-        parsed = make_url(url)
         if not parsed.drivername.startswith("sqlite"):
             return RDBStorage(url)
         return _open_sqlite(parsed)
-    except ArgumentError:
-        raise StudyError(
-            f"a storage must be a database URL such as sqlite:///study.db, but got {url!r:.80}."
-        ) from None
     except (SQLAlchemyError, OSError, ImportError, optuna.exceptions.OptunaError) as error:
         raise StudyError(
             f"the storage {safe_url(url)} cannot be opened: {one_line(error)}"
@@ -46,14 +42,16 @@ def open_storage(url: str | BaseStorage) -> BaseStorage:
 
 def _open_sqlite(url: URL) -> RDBStorage:
     file = sqlite_file(url)
-    if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
+    if file is None:
+        # It lives in its one connection, which must stay open.
+        return RDBStorage(url.render_as_string(hide_password=False))
+    file.parent.mkdir(parents=True, exist_ok=True)
     storage = RDBStorage(
         url.render_as_string(hide_password=False),
         engine_kwargs={"connect_args": {"timeout": SQLITE_TIMEOUT_S}},
     )
     # WAL needs memory shared between processes, which no network file system gives.
-    mode = "DELETE" if file is None or _on_network(file) else "WAL"
+    mode = "DELETE" if _on_network(file) else "WAL"
 
     @event.listens_for(storage.engine, "connect")
     def _on_connect(connection: object, record: ConnectionPoolEntry) -> None:
@@ -74,7 +72,7 @@ def sqlite_url(file: Path) -> str:
 
 def sqlite_file(url: str | URL) -> Path | None:
     """The file of an SQLite URL, or None where there is none."""
-    parsed = make_url(url)
+    parsed = _parse(url)
     if not parsed.drivername.startswith("sqlite") or parsed.database in (None, "", ":memory:"):
         return None
     return Path(str(parsed.database))
@@ -84,10 +82,17 @@ def safe_url(url: str | BaseStorage) -> str:
     """A database URL as it may be shown: without its password."""
     if isinstance(url, BaseStorage):
         return type(url).__name__
+    return _parse(url).render_as_string(hide_password=True)
+
+
+def _parse(url: str | URL) -> URL:
     try:
-        return make_url(url).render_as_string(hide_password=True)
+        return make_url(url)
     except ArgumentError:
-        return "(no URL)"
+        # What is no URL may hold a password all the same, so it is not shown.
+        raise StudyError(
+            "a storage must be a database URL such as sqlite:///study.db, but got something else."
+        ) from None
 
 
 @contextmanager

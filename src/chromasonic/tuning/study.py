@@ -1,6 +1,7 @@
 """Opening a study: new, continued, or afresh beside the old one, and never a mixed one."""
 
 import json
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -55,22 +56,34 @@ def open_study(
     if newest is None or fresh:
         new_name = name if newest is None else f"{name}~{_generation(newest) + 1}"
         study = optuna.create_study(storage=storage, study_name=new_name, direction="minimize")
-        set_attribute(study, "schema_version", SCHEMA_VERSION)
-        set_attribute(study, "fingerprint", dict(fingerprint.parts))
+        _sign(study, fingerprint)
         return study
     study = optuna.load_study(storage=storage, study_name=newest)
+    if attribute(study, "fingerprint") is None and not study.get_trials(deepcopy=False):
+        # A driver died between making it and signing it.
+        _sign(study, fingerprint)
     _require_same(study, fingerprint, accept_changes)
     return study
 
 
 def newest_name(storage: BaseStorage, name: str) -> str | None:
     """The full name of the newest study begun as `name`, or None if there is none."""
+    generation = re.compile(re.escape(name) + r"(~\d+)?")
     names = [
         study.study_name
         for study in storage.get_all_studies()
-        if study.study_name == name or study.study_name.rpartition("~")[0] == name
+        if generation.fullmatch(study.study_name)
     ]
     return max(names, key=_generation, default=None)
+
+
+def identity(study: optuna.Study) -> str:
+    """What tells the study from every other one, those of the same name included."""
+    stored = attribute(study, "identity")
+    if stored is None:
+        stored = secrets.token_hex(4)
+        set_attribute(study, "identity", stored)
+    return str(stored)
 
 
 def set_attribute(study: optuna.Study, name: str, value: Any) -> None:
@@ -101,9 +114,21 @@ def settle_seed(study: optuna.Study, seed: int | None) -> int:
     return int(stored)
 
 
+def _sign(study: optuna.Study, fingerprint: Fingerprint) -> None:
+    """Keeps with a new study what it is of; the fingerprint, last, makes it whole."""
+    set_attribute(study, "schema_version", SCHEMA_VERSION)
+    set_attribute(study, "fingerprint", _as_json(fingerprint))
+
+
+def _as_json(fingerprint: Fingerprint) -> dict[str, Any]:
+    """The parts as a database gives them back, tuples as lists."""
+    parts: dict[str, Any] = json.loads(json.dumps(dict(fingerprint.parts)))
+    return parts
+
+
 def _generation(name: str) -> int:
-    suffix = name.rpartition("~")[2]
-    return int(suffix) if "~" in name and suffix.isdecimal() else 1
+    later = re.search(r"~(\d+)$", name)
+    return int(later[1]) if later else 1
 
 
 def _require_same(study: optuna.Study, fingerprint: Fingerprint, accept_changes: bool) -> None:
@@ -113,7 +138,7 @@ def _require_same(study: optuna.Study, fingerprint: Fingerprint, accept_changes:
             f"the study {study.study_name!r} was not made by chromasonic. "
             "Choose another study name."
         )
-    wanted = json.loads(json.dumps(dict(fingerprint.parts)))
+    wanted = _as_json(fingerprint)
     changed = [name for name in {**stored, **wanted} if stored.get(name) != wanted.get(name)]
     if accept_changes and fingerprint.acceptable.issuperset(changed):
         if changed:

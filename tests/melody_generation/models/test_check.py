@@ -7,7 +7,12 @@ from torch import nn
 from chromasonic.errors import ModelError
 from chromasonic.melody_generation.models import MODELS
 from chromasonic.melody_generation.models.build import build_model
-from chromasonic.melody_generation.models.check import OutputKind, check_model, logits_of
+from chromasonic.melody_generation.models.check import (
+    OutputKind,
+    check_length,
+    check_model,
+    logits_of,
+)
 
 V = 12
 
@@ -259,3 +264,23 @@ def test_running_out_of_memory_is_no_fault_of_the_model():
 
     with pytest.raises(MemoryError):
         build_model(Huge, V, {})
+
+
+class PositionTableModel(nn.Module):
+    def __init__(self, n_positions):
+        super().__init__()
+        self.embedding = nn.Embedding(12, 8)
+        self.positions = nn.Embedding(n_positions, 8)
+        self.head = nn.Linear(8, 12)
+
+    def forward(self, tokens):
+        places = self.positions(torch.arange(tokens.shape[1]))
+        return self.head(self.embedding(tokens) + places)
+
+
+def test_a_model_with_too_few_positions_for_the_longest_melody_is_refused():
+    model = PositionTableModel(n_positions=16)
+    assert check_model(model, 12, context=16) is OutputKind.EVERY_POSITION
+    check_length(model, 12, 16)
+    with pytest.raises(ModelError, match=r"\(1, 17\).*allow any length"):
+        check_length(model, 12, 17)

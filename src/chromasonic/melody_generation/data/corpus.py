@@ -57,14 +57,14 @@ def load_corpus(n_tunes: int | None = None, seed: int = 0) -> Corpus:
             each list of a smaller part begins the same list of a larger one.
 
     Raises:
-        ValueError: If `n_tunes` is below 1 or more than there are.
+        DataError: If `n_tunes` is below 1 or more than there are.
         DataError: If so few tunes were asked for that train, validation or test is empty.
     """
     with (resources.files(__package__) / "corpus.npz").open("rb") as file, np.load(file) as data:
         arrays = dict(data)
     total = len(arrays["lengths"])
     if n_tunes is not None and not 1 <= n_tunes <= total:
-        raise ValueError(
+        raise DataError(
             f"n_tunes must lie in 1..{total}, the tunes of the corpus, but got {n_tunes}. "
             "Use n_tunes=None for all of them."
         )

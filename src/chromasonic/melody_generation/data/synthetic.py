@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from chromasonic.errors import DataError
 from chromasonic.melody_generation.data.vocabulary import VOCAB_SIZE, IntArray
 
 # Semitones above the tonic.
@@ -41,7 +42,7 @@ def create_training_data(
         Training and validation melodies, each of shape (sequence_length,).
 
     Raises:
-        ValueError: If an argument is out of its range, or a side would be left empty.
+        DataError: If an argument is out of its range, or a side would be left empty.
     """
     _check_least(2, num_sequences=num_sequences, sequence_length=sequence_length)
     _check_least(2, vocab_size=vocab_size)
@@ -91,12 +92,12 @@ def _steps(count: int, rng: np.random.Generator) -> list[int]:
 def _count_train(num_sequences: int, train_split: float) -> int:
     """How many melodies to train on, so that both sides have some."""
     if not 0 < train_split < 1:
-        raise ValueError(
+        raise DataError(
             f"train_split must be between 0 and 1, but got {train_split!r}. Use a share like 0.8."
         )
     n_train = round(num_sequences * train_split)
     if not 0 < n_train < num_sequences:
-        raise ValueError(
+        raise DataError(
             "train_split must leave at least one melody on each side, but "
             f"{train_split!r} of {num_sequences} leaves {n_train} and {num_sequences - n_train}. "
             "Use more melodies or a share nearer to 0.5."
@@ -108,4 +109,4 @@ def _check_least(least: int, **arguments: Any) -> None:
     for name, value in arguments.items():
         is_integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
         if not is_integer or value < least:
-            raise ValueError(f"{name} must be an integer of at least {least}, but got {value!r}.")
+            raise DataError(f"{name} must be an integer of at least {least}, but got {value!r}.")

@@ -67,6 +67,22 @@ def check_model(
             return _kind(probe, tokens, vocab_size)
 
 
+def check_length(model: nn.Module, vocab_size: int, length: int) -> None:
+    """Nothing if the model reads rows as long as the longest melody.
+
+    Args:
+        model: A model that predicts every position, on the CPU.
+        vocab_size: Number of tokens V.
+        length: Tokens T of the longest row that training will feed.
+
+    Raises:
+        ModelError: It fails there, as one with a table of too few positions does.
+    """
+    tokens = torch.zeros((1, length), dtype=torch.int64)
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        _logits(copy.deepcopy(model).eval(), tokens, vocab_size)
+
+
 def _check_training(model: nn.Module, tokens: Tensor, vocab_size: int) -> None:
     """Raise where one step of training would fail."""
     parameters = [p for p in model.parameters() if p.requires_grad]

@@ -1,6 +1,5 @@
 """Trials in this process, one at a time."""
 
-import inspect
 import time
 import traceback
 from collections.abc import Callable
@@ -37,20 +36,27 @@ class TrialRun:
 
     def step(self) -> Event:
         """Runs the trial to the end of its next epoch, or to its own end."""
+        try:
+            return self._step()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must cost one trial only
+            return _failed(self._task.trial.number, error)
+
+    def _step(self) -> Event:
         number = self._task.trial.number
         started = time.monotonic()
+        begun = False
         try:
             with self._breakable():
+                begun = True
                 self._last = next(self._epochs)
         except StopIteration as stop:
             self.save()
             return TrialEnded(number, stop.value)
         except KeyboardInterrupt:
-            if inspect.getgeneratorstate(self._epochs) == inspect.GEN_SUSPENDED:
+            # Once begun, the objective may be an epoch ahead of the learning curve.
+            if not begun:
                 self.save()
             return TrialInterrupted(number)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it must cost one trial only
-            return _failed(number, error)
         row = _row(len(self._rows) + 1, self._last, time.monotonic() - started)
         self._rows.append(row)
         if time.monotonic() - self._saved_at >= CHECKPOINT_EVERY_S:
@@ -106,9 +112,11 @@ class InlineExecutor:
 
     def pause(self, number: int) -> None:
         """Saves a checkpoint of the trial, if it can, and ends it."""
-        if self._run is not None:
-            self._run.save()
-        self.close()
+        try:
+            if self._run is not None:
+                self._run.save()
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Ends the trial, if there is one."""

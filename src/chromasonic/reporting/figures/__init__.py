@@ -1,0 +1,22 @@
+"""Pictures of a search, drawn with matplotlib; no display and no global state is touched."""
+
+from chromasonic.reporting.figures.history import draw_history, plot_history
+from chromasonic.reporting.figures.importance import draw_importance, plot_importance
+from chromasonic.reporting.figures.learning_curves import (
+    draw_learning_curves,
+    plot_learning_curves,
+)
+from chromasonic.reporting.figures.parameters import draw_parameters, plot_parameters
+from chromasonic.reporting.figures.plots import write_plots
+
+__all__ = [
+    "draw_history",
+    "draw_importance",
+    "draw_learning_curves",
+    "draw_parameters",
+    "plot_history",
+    "plot_importance",
+    "plot_learning_curves",
+    "plot_parameters",
+    "write_plots",
+]

@@ -1,0 +1,111 @@
+"""The course of a search: each trial's loss, and the best so far."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from chromasonic.reporting.figures.canvas import (
+    INK,
+    PURPLE,
+    dress,
+    legend_below,
+    loss_label,
+    message,
+    new_figure,
+    plain,
+    save,
+    title,
+)
+from chromasonic.reporting.figures.endings import Endings
+from chromasonic.reporting.figures.limits import loss_limits
+from chromasonic.reporting.figures.marks import mark_best, mark_trials
+from chromasonic.reporting.text import best_baseline
+from chromasonic.tuning.records import SearchResult
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def plot_history(result: SearchResult, path: Path) -> Path:
+    """Writes the picture of `draw_history` and returns where it is.
+
+    Args:
+        result: What is drawn.
+        path: Where it goes; the ending chooses the format, PNG without one.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
+    return save(draw_history(result), path)
+
+
+def draw_history(result: SearchResult) -> "Figure":
+    """Each trial's loss by its number, the best so far, and the best n-gram beside them."""
+    from matplotlib.ticker import MaxNLocator
+
+    figure = new_figure(7.5, 4.4)
+    axes = figure.add_subplot()
+    if not result.trials:
+        message(axes, "No trial has ended yet.")
+        return figure
+    dress(axes)
+    endings = Endings.of(result.trials)
+    baseline = best_baseline(result)
+    losses = [trial.value for trial in (*endings.finished, *endings.pruned)]
+    limits = loss_limits([*losses, baseline[1]] if losses and baseline else losses)
+    if baseline and limits:
+        _draw_baseline(axes, *baseline)
+    mark_trials(axes, endings, {trial.number: trial.number for trial in result.trials}, limits)
+    _draw_best_so_far(axes, result)
+    axes.set_xlabel("trial", color=INK)
+    axes.set_ylabel(loss_label(result), color=INK)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.set_xlim(*_number_limits(result))
+    title(axes, _headline(result))
+    legend_below(figure, axes)
+    return figure
+
+
+def _draw_best_so_far(axes: "Axes", result: SearchResult) -> None:
+    counted = [trial for trial in result.trials if trial.counts]
+    best = result.best_trial
+    if best is None:
+        return
+    numbers = [trial.number for trial in counted]
+    lowest = np.minimum.accumulate(np.array([trial.value for trial in counted], dtype=float))
+    axes.step(
+        [*numbers, result.trials[-1].number],
+        [*lowest, lowest[-1]],
+        where="post",
+        color=INK,
+        linewidth=1.4,
+        label="best so far",
+        zorder=3,
+    )
+    mark_best(axes, best, best.number)
+
+
+def _draw_baseline(axes: "Axes", name: str, loss: float) -> None:
+    axes.axhline(
+        loss,
+        color=PURPLE,
+        linestyle=(0, (5, 3)),
+        linewidth=1.4,
+        label=plain(f"best n-gram ({name}): {loss:.4f}"),
+    )
+
+
+def _number_limits(result: SearchResult) -> tuple[float, float]:
+    first, last = result.trials[0].number, result.trials[-1].number
+    margin = max(0.5, 0.02 * (last - first))
+    return first - margin, last + margin
+
+
+def _headline(result: SearchResult) -> str:
+    best = result.best_trial
+    if best is None:
+        return "No trial has been trained to its end yet"
+    unit = f" {result['unit']}" if result.get("unit") else ""
+    return f"Best loss {best.value:.4f}{unit}, by trial {best.number} of {len(result.trials)}"

@@ -1,0 +1,99 @@
+"""The marks that stand for trials: one look for each way of ending, in every picture."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from chromasonic.reporting.figures.canvas import BLUE, GREY, INK, RED, YELLOW
+from chromasonic.reporting.figures.endings import Endings
+from chromasonic.tuning.records import TrialRecord
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_LARGEST, _SMALLEST, _ALL_TOGETHER = 32.0, 8.0, 2500.0  # areas in square points
+
+
+def mark_trials(
+    axes: "Axes", endings: Endings, places: dict[int, float], limits: tuple[float, float] | None
+) -> None:
+    """Draws trials as points at their losses, and those that failed as ticks at the bottom.
+
+    Args:
+        axes: Their vertical axis is set to `limits`.
+        endings: The trials.
+        places: Where each trial stands horizontally, by number; those without are left out.
+        limits: What the vertical axis shows; losses above stand as triangles at its upper end.
+            None if no trial has a loss.
+    """
+    _fail_ticks(axes, [trial for trial in endings.failed if trial.number in places], places)
+    if limits is None:
+        axes.set_yticks([])
+        return
+    size = float(np.clip(_ALL_TOGETHER / max(len(places), 1), _SMALLEST, _LARGEST))
+    for trials, label, colour, alpha in (
+        (endings.pruned, "pruned", GREY, 0.55),
+        (endings.finished, "finished", BLUE, 0.8),
+    ):
+        shown = [trial for trial in trials if trial.number in places]
+        inside = [trial for trial in shown if _loss(trial) <= limits[1]]
+        above = [trial for trial in shown if _loss(trial) > limits[1]]
+        axes.scatter(
+            [places[trial.number] for trial in inside],
+            [_loss(trial) for trial in inside],
+            s=size,
+            c=colour,
+            alpha=alpha,
+            linewidths=0,
+            label=f"{label} ({len(shown)})" if shown else None,
+        )
+        axes.scatter(
+            [places[trial.number] for trial in above],
+            [limits[1]] * len(above),
+            s=size,
+            marker="^",
+            facecolors="none",
+            edgecolors=colour,
+            alpha=alpha,
+            linewidths=1.0,
+            clip_on=False,
+            label=f"{label}, above the range ({len(above)})" if above else None,
+        )
+    axes.set_ylim(limits)
+
+
+def mark_best(axes: "Axes", trial: TrialRecord, place: float, label: str | None = None) -> None:
+    """Draws the best trial as a star, which `label` explains in the legend."""
+    axes.scatter(
+        [place],
+        [_loss(trial)],
+        s=150,
+        marker="*",
+        c=YELLOW,
+        edgecolors=INK,
+        linewidths=0.8,
+        zorder=4,
+        label=label,
+    )
+
+
+def _fail_ticks(axes: "Axes", failed: Sequence[TrialRecord], places: dict[int, float]) -> None:
+    if failed:
+        axes.plot(
+            [places[trial.number] for trial in failed],
+            [0.025] * len(failed),
+            linestyle="none",
+            marker="|",
+            markersize=9,
+            markeredgewidth=1.2,
+            color=RED,
+            alpha=0.7,
+            clip_on=False,
+            transform=axes.get_xaxis_transform(),
+            label=f"failed ({len(failed)})",
+        )
+
+
+def _loss(trial: TrialRecord) -> float:
+    return float("nan") if trial.value is None else trial.value

@@ -1,0 +1,386 @@
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from chromasonic.bayesopt import Categorical, Fixed, Float, Integer, Ordinal, Space
+from chromasonic.errors import MissingExtra
+from chromasonic.reporting.figures import (
+    draw_history,
+    draw_importance,
+    draw_learning_curves,
+    draw_parameters,
+    plot_history,
+    write_plots,
+)
+from chromasonic.reporting.figures.limits import loss_limits
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+FILES = ["optimization_history.png", "learning_curves.png", "parameters.png", "importance.png"]
+
+ONE = Space({"learning_rate": Float(1e-5, 1e-1, log=True)})
+FOURTEEN = Space(
+    {
+        "learning_rate": Float(1e-5, 1e-1, log=True),
+        "batch_size": Ordinal([16, 32, 64, 128]),
+        "hidden_size": Integer(32, 512, log=True),
+        "layers": Integer(1, 4),
+        "dropout": Float(0.0, 0.5),
+        "optimizer": Categorical(["adam", "sgd", "a $very$ long name of one", None]),
+        "bias": Categorical([True, False]),
+        "momentum": Float(0.0, 0.99, when={"optimizer": ["sgd"]}),
+        "none_or_number": Categorical([None, 1, 2.5]),
+        "warmup": Integer(10, 80, log=True),
+        "weight_decay": Float(1e-6, 1e-2, log=True),
+        "step": Float(0.0, 1.0, step=0.25),
+        "many": Ordinal(list(range(10, 34))),
+        "a$b$_{long} name that goes on and on and on": Integer(0, 1),
+        "constant": Fixed(3),
+    }
+)
+ENDINGS = [*["completed"] * 5, "stopped_early", "pruned", "pruned", "diverged", "failed"]
+
+
+def search(trial, space, n_trials, epochs=4):
+    """Trials as a random search leaves them, with every kind of ending."""
+    rng = np.random.default_rng(0)
+    for number in range(n_trials):
+        params = space.sample(rng)
+        best = 2 + 0.3 * (math.log10(params["learning_rate"]) + 3) ** 2 + rng.gamma(1, 0.1)
+        losses = [best + 1 / epoch - 1 / epochs for epoch in range(1, epochs + 1)]
+        ending = ENDINGS[number % len(ENDINGS)]
+        if ending == "diverged":
+            losses = [losses[0], 1e30, math.nan, math.inf]
+        yield trial(number, [] if ending == "failed" else losses, ending, params)
+
+
+def labels(axes):
+    return axes.get_legend_handles_labels()[1]
+
+
+def texts(figure):
+    return [text.get_text() for axes in figure.axes for text in axes.texts]
+
+
+def artist(axes, label):
+    """The artist that stands in the legend as `label`."""
+    handles, names = axes.get_legend_handles_labels()
+    return handles[names.index(label)]
+
+
+@pytest.fixture(
+    params=[
+        "no trials",
+        "one trial",
+        "one epoch",
+        "only failed trials",
+        "only nan",
+        "only pruned trials",
+        "equal losses",
+        "one parameter",
+        "fourteen parameters",
+        "a thousand trials",
+        "no space",
+        "only constants",
+    ]
+)
+def any_result(request, trial, result):
+    everything = {"unit": "nats per note", "baselines": {"bigram": 2.1, "trigram": 1.9}}
+    many = {**everything, "space": FOURTEEN.to_dict()}
+    one = {**everything, "space": ONE.to_dict()}
+    points = [FOURTEEN.sample(np.random.default_rng(seed)) for seed in range(20)]
+    match request.param:
+        case "no trials":
+            return result([], **many)
+        case "one trial":
+            return result(search(trial, FOURTEEN, 1), **many)
+        case "one epoch":
+            return result(search(trial, ONE, 20, epochs=1), **one)
+        case "only failed trials":
+            return result([trial(i, [], "failed", points[i]) for i in range(3)], **many)
+        case "only nan":
+            curves = [[math.nan], [math.inf, -math.inf]]
+            ended = enumerate(curves)
+            return result([trial(i, curve, "diverged", points[i]) for i, curve in ended], **many)
+        case "only pruned trials":
+            return result([trial(i, [2.0 + i], "pruned", points[i]) for i in range(3)], **many)
+        case "equal losses":
+            return result([trial(i, params=points[i]) for i in range(20)], **many)
+        case "one parameter":
+            return result(search(trial, ONE, 40), **one)
+        case "fourteen parameters":
+            return result(search(trial, FOURTEEN, 60), **many)
+        case "a thousand trials":
+            return result(search(trial, FOURTEEN, 1000), **many)
+        case "no space":
+            return result(search(trial, ONE, 5))
+        case "only constants":
+            return result([trial(0, params={"x": 1})], space=Space({"x": Fixed(1)}).to_dict())
+    raise NotImplementedError(request.param)
+
+
+def test_every_picture_of_every_search_is_a_png_of_sensible_size(any_result, tmp_path):
+    paths = write_plots(any_result, tmp_path)
+    assert [path.name for path in paths] == FILES
+    assert sorted(tmp_path.iterdir()) == sorted(paths)
+    for path in paths:
+        data = path.read_bytes()
+        assert data.startswith(PNG_SIGNATURE)
+        assert data.endswith(b"IEND\xaeB`\x82")
+        width, height = (int.from_bytes(data[at : at + 4]) for at in (16, 20))
+        assert 600 <= width <= 2400
+        assert 300 <= height <= 2400
+
+
+@pytest.mark.parametrize(
+    ("name", "start"), [("a.svg", b"<?xml"), ("a.pdf", b"%PDF"), ("a", b"\x89PNG")]
+)
+def test_the_ending_of_the_file_chooses_the_format(name, start, trial, result, tmp_path):
+    path = plot_history(result([trial(0)]), tmp_path / "plots" / name)
+    assert path == tmp_path / "plots" / name
+    assert path.read_bytes().startswith(start)
+
+
+def test_an_unknown_format_is_refused_and_leaves_nothing(trial, result, tmp_path):
+    with pytest.raises(ValueError, match="Format 'xyz' is not supported"):
+        plot_history(result([trial(0)]), tmp_path / "plots.xyz")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_matplotlib_the_error_says_what_to_install(result, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(MissingExtra, match=r'pip install "chromasonic\[report\]"'):
+        plot_history(result(), tmp_path / "plots.png")
+    assert list(tmp_path.iterdir()) == []
+
+
+def modules_loaded_by(code):
+    """Which of the modules that must not be loaded a new interpreter has after `code`."""
+    code += (
+        "\nimport sys"
+        "\nunwanted = {'torch', 'matplotlib', 'matplotlib.pyplot'}"
+        "\nprint(*sorted(unwanted & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+def test_importing_reporting_loads_neither_matplotlib_nor_torch():
+    code = "from chromasonic.reporting import figures, progress, result_files, text"
+    assert modules_loaded_by(code) == []
+
+
+def test_drawing_needs_no_display_and_no_pyplot():
+    code = (
+        "from chromasonic.reporting.figures import draw_history\n"
+        "from chromasonic.tuning.records import SearchResult\n"
+        "draw_history(SearchResult((), 0.0, {}, ''))"
+    )
+    assert modules_loaded_by(code) == ["matplotlib"]
+
+
+def test_drawing_changes_no_setting_of_matplotlib(trial, result, tmp_path):
+    import matplotlib as mpl
+
+    before = dict(mpl.rcParams)
+    write_plots(result([trial(0)]), tmp_path)
+    assert dict(mpl.rcParams) == before
+
+
+def test_the_history_tells_endings_apart(trial, result):
+    trials = [
+        trial(0, [3.0]),
+        trial(1, [2.5], "stopped_early"),
+        trial(2, [4.0], "pruned"),
+        trial(3, [1.0, math.nan], "diverged"),
+        trial(4, [2.0]),
+        trial(5, [2.2]),
+    ]
+    (axes,) = draw_history(result(trials)).axes
+    assert {"finished (4)", "pruned (1)", "failed (1)"} <= set(labels(axes))
+    points = artist(axes, "finished (4)").get_offsets()
+    assert points.tolist() == [[0, 3.0], [1, 2.5], [4, 2.0], [5, 2.2]]
+    assert artist(axes, "pruned (1)").get_offsets().tolist() == [[2, 4.0]]
+    assert artist(axes, "failed (1)").get_xdata() == [3]
+
+
+def test_best_so_far_falls_with_finished_trials_alone(trial, result):
+    trials = [trial(0, [3.0]), trial(1, [1.0], "pruned"), trial(2, [2.0]), trial(3, [2.5])]
+    (axes,) = draw_history(result(trials)).axes
+    line = artist(axes, "best so far")
+    assert line.get_ydata().tolist() == [3.0, 2.0, 2.0, 2.0]
+    assert list(line.get_xdata()) == [0, 2, 3, 3]
+    assert line.get_drawstyle() == "steps-post"
+
+
+def test_the_history_has_the_best_baseline_and_the_unit(trial, result):
+    found = result(
+        [trial(0, [2.0])], unit="nats per note", baselines={"bigram": 2.1, "trigram": 1.9}
+    )
+    (axes,) = draw_history(found).axes
+    line = artist(axes, "best n-gram (trigram): 1.9000")
+    assert list(line.get_ydata()) == [1.9, 1.9]
+    assert axes.get_ylim()[0] < 1.9
+    assert axes.get_ylabel() == "loss (nats per note)"
+    assert axes.get_title(loc="left") == "Best loss 2.0000 nats per note, by trial 0 of 1"
+
+
+def test_losses_without_a_unit_are_just_losses(trial, result):
+    (axes,) = draw_history(result([trial(0)])).axes
+    assert axes.get_ylabel() == "loss"
+
+
+def test_a_very_bad_trial_is_marked_at_the_edge_and_squashes_nothing(trial, result):
+    trials = [trial(i, [2 + 0.1 * i]) for i in range(9)] + [trial(9, [1e6])]
+    (axes,) = draw_history(result(trials)).axes
+    assert axes.get_ylim()[1] < 5
+    edge = artist(axes, "finished, above the range (1)").get_offsets()
+    assert edge.tolist() == [[9, axes.get_ylim()[1]]]
+    assert len(artist(axes, "finished (10)").get_offsets()) == 9
+
+
+def test_learning_curves_have_whole_epochs_only(trial, result):
+    for n_epochs in (1, 2, 3, 50):
+        figure = draw_learning_curves(result([trial(0, np.linspace(3, 2, n_epochs).tolist())]))
+        (axes,) = figure.axes
+        assert all(tick == int(tick) for tick in axes.get_xticks())
+        assert axes.get_xlabel() == "epoch"
+
+
+def test_the_best_three_learning_curves_are_named_best_first(trial, result):
+    trials = [trial(i, [9.0, 2.0 + abs(i - 3)]) for i in range(6)]
+    trials.append(trial(6, [1.0, 1.0], "pruned"))
+    (axes,) = draw_learning_curves(result(trials)).axes
+    named = [label for label in labels(axes) if label.startswith("trial")]
+    assert named == ["trial 3: 2.0000", "trial 2: 3.0000", "trial 4: 3.0000"]
+    assert artist(axes, "trial 3: 2.0000").get_ydata().tolist() == [9.0, 2.0]
+    assert {"pruned (1)", "other finished (3)"} <= set(labels(axes))
+
+
+def test_a_learning_curve_breaks_where_the_loss_is_no_number(trial, result):
+    curve = [3.0, math.nan, 2.5, math.inf, -math.inf, 2.0]
+    (axes,) = draw_learning_curves(result([trial(0, curve)])).axes
+    drawn = artist(axes, "trial 0: 2.0000").get_ydata()
+    assert np.isnan(drawn).tolist() == [False, True, False, True, True, False]
+
+
+def test_a_curve_of_one_epoch_is_a_point(trial, result):
+    (axes,) = draw_learning_curves(result([trial(0, [2.0], "pruned")])).axes
+    assert axes.collections[-1].get_offsets().tolist() == [[1, 2.0]]
+
+
+def test_each_varied_parameter_has_a_panel_and_constants_have_none(trial, result):
+    found = result(search(trial, FOURTEEN, 20), space=FOURTEEN.to_dict())
+    figure = draw_parameters(found)
+    assert len(figure.axes) == 14
+    scales = {axes.get_xlabel(): axes.get_xscale() for axes in figure.axes}
+    logarithmic = {name for name, scale in scales.items() if scale == "log"}
+    assert logarithmic == {"learning_rate", "hidden_size", "warmup", "weight_decay"}
+
+
+def test_choices_stand_at_places_of_their_own(trial, result):
+    choices = [None, True, "sgd", 3]
+    space = Space({"kind": Categorical(choices)})
+    trials = [trial(i, params={"kind": choices[i % 4]}) for i in range(40)]
+    (axes,) = draw_parameters(result(trials, space=space.to_dict())).axes
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["None", "True", "sgd", "3"]
+    places = artist(axes, "finished (40)").get_offsets()[:, 0]
+    assert np.round(places).astype(int).tolist() == [i % 4 for i in range(40)]
+    assert len(set(places)) == 40
+
+
+def test_a_panel_shows_the_whole_range_and_only_trials_that_have_the_parameter(trial, result):
+    space = Space(
+        {
+            "kind": Categorical(["a", "b"]),
+            "x": Float(0.0, 10.0, when={"kind": ["b"]}),
+        }
+    )
+    trials = [trial(0, params={"kind": "a"}), trial(1, [1.0], params={"kind": "b", "x": 4.0})]
+    axes = draw_parameters(result(trials, space=space.to_dict())).axes[1]
+    low, high = axes.get_xlim()
+    assert low < 0
+    assert high > 10
+    assert artist(axes, "finished (1)").get_offsets().tolist() == [[4.0, 1.0]]
+    assert artist(axes, "best").get_offsets().tolist() == [[4.0, 1.0]]
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [Integer(32, 64, log=True), Integer(16, 1024, log=True), Float(1e-6, 1.0, log=True)],
+)
+def test_a_log_axis_has_labels_on_any_range(parameter, trial, result):
+    space = Space({"x": parameter})
+    params = [{"x": parameter.low}, {"x": parameter.high}]
+    trials = [trial(i, [1.0 + i], params=params[i]) for i in range(2)]
+    figure = draw_parameters(result(trials, space=space.to_dict()))
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    low, high = axes.get_xlim()
+    assert sum(low <= tick <= high for tick in axes.get_xticks()) >= 2
+
+
+def test_dollar_signs_are_shown_and_start_no_formula(trial, result):
+    space = Space({r"a$\broken$": Categorical([r"$\frac$", "b"])})
+    trials = [trial(0, params={r"a$\broken$": "b"})]
+    figure = draw_parameters(result(trials, space=space.to_dict()))
+    figure.draw_without_rendering()
+
+
+def test_importance_is_drawn_as_it_stands_in_the_result(trial, result):
+    found = result(search(trial, FOURTEEN, 60), space=FOURTEEN.to_dict())
+    (axes,) = draw_importance(found).axes
+    effects = found["importance"]
+    widths = [bar.get_width() for bar in axes.patches]
+    assert widths == [effect["estimate"] for effect in effects]
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names[0] == effects[0]["name"] == "learning_rate"
+    (whiskers,) = (lines.get_segments() for lines in axes.collections)
+    ends = [[segment[0][0], segment[1][0]] for segment in whiskers]
+    np.testing.assert_allclose(ends, [[effect["low"], effect["high"]] for effect in effects])
+
+
+def test_parameters_that_cannot_be_judged_yet_are_named(trial, result):
+    found = result(search(trial, FOURTEEN, 30), space=FOURTEEN.to_dict())
+    figure = draw_importance(found)
+    assert figure.get_supxlabel() == "Not enough data on: momentum"
+
+
+def test_too_few_trials_give_a_picture_that_says_so(trial, result):
+    found = result(search(trial, ONE, 5), space=ONE.to_dict())
+    (said,) = texts(draw_importance(found))
+    assert said.startswith("Not enough data yet")
+    assert said.endswith("so far 5.")
+
+
+@pytest.mark.parametrize("draw", [draw_history, draw_learning_curves, draw_parameters])
+def test_a_search_without_trials_gives_a_picture_that_says_so(draw, result):
+    (said,) = texts(draw(result([], space=ONE.to_dict())))
+    assert said.startswith("No trial has")
+
+
+def test_limits_keep_every_loss_where_none_is_extreme():
+    low, high = loss_limits([2.0, 3.0, 4.0, None, math.nan])
+    assert low == pytest.approx(1.9)
+    assert high == pytest.approx(4.1)
+
+
+@pytest.mark.parametrize("extreme", [1e3, 1e30, 1e300])
+def test_limits_leave_a_third_of_the_height_to_most_losses(extreme):
+    losses = [2.0, 2.2, 2.4, 2.6, extreme]
+    low, high = loss_limits(losses)
+    assert low < 2.0
+    assert (2.6 - 2.0) / (high - low) > 0.3
+
+
+def test_limits_of_equal_losses_have_a_height():
+    for loss in (0.0, -3.0, 1e-9, 1e9):
+        low, high = loss_limits([loss, loss])
+        assert low < loss < high
+
+
+def test_there_are_no_limits_without_a_finite_loss():
+    assert loss_limits([]) is None
+    assert loss_limits([math.nan, math.inf, None]) is None
