@@ -8,7 +8,7 @@ export OMP_NUM_THREADS ?= 1
 .PHONY: demo test check format clean
 
 demo: .venv/installed
-	$(BIN)/chromasonic search --n-trials 16 --epochs 12 --n-sequences 500 --seed 1 \
+	$(BIN)/chromasonic search --n-trials 14 --epochs 12 --n-sequences 500 --seed 1 \
 	  --space examples/quick_lstm.toml --output-dir demo_results --plot
 	@cat demo_results/best_hyperparameters.json
 

@@ -23,24 +23,41 @@ class BestModel(Observer):
 
     Args:
         folder: Replaced whole whenever a better trial ends.
-        study_name: Weights of another study do not count.
+        best: The best trial of the study so far, if there is one.
+        study_name: Goes into the description.
         model_name: Goes into the description.
         vocab_size: Goes into the description.
     """
 
-    def __init__(self, folder: Path, study_name: str, model_name: str, vocab_size: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        best: TrialRecord | None,
+        study_name: str,
+        model_name: str,
+        vocab_size: int,
+    ) -> None:
         self._folder = folder
+        self._best = best
         self._study_name = study_name
         self._model_name = model_name
         self._vocab_size = vocab_size
 
     def on_trial_end(self, record: TrialRecord, checkpoint: Path | None) -> None:
         """Keeps the weights if they are the best so far."""
-        if not record.counts or checkpoint is None or record.value is None:
+        if not self._is_best(record):
             return
-        kept = self._kept_value()
-        if kept is not None and kept <= record.value:
-            return
+        self._best = record
+        if checkpoint is not None:
+            self._keep(record, checkpoint)
+
+    def _is_best(self, record: TrialRecord) -> bool:
+        # The best trial itself may come twice: when a search died before its weights were kept.
+        if self._best is None or self._best.number == record.number:
+            return record.counts
+        return record.counts and (record.value or 0.0) < (self._best.value or 0.0)
+
+    def _keep(self, record: TrialRecord, checkpoint: Path) -> None:
         model_params, training_params = model_and_training_params(record.params)
         description = {
             "model": self._model_name,
@@ -59,14 +76,6 @@ class BestModel(Observer):
         (unfinished / DESCRIPTION_FILE).write_text(to_json(description), encoding="utf-8")
         shutil.rmtree(self._folder, ignore_errors=True)
         unfinished.rename(self._folder)
-
-    def _kept_value(self) -> float | None:
-        try:
-            text = (self._folder / DESCRIPTION_FILE).read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return None
-        kept = json.loads(text)
-        return float(kept["val_loss"]) if kept["study_name"] == self._study_name else None
 
 
 def load_best_model(folder: Path, model_class: type[nn.Module]) -> nn.Module:

@@ -225,6 +225,7 @@ class HyperparameterOptimizer:
         self._say(*beginning_lines(before, budget.n_trials))
         best_model = BestModel(
             self.output_dir / "best_model",
+            before.best_trial,
             study.study_name,
             model_name(self.model_class),
             objective.vocab_size,

@@ -66,7 +66,9 @@ def _suggest(trial: Trial, name: str, parameter: Parameter) -> Value:
         return parameter.value
     match distribution_of(parameter):
         case FloatDistribution(low=low, high=high, log=log, step=step):
-            return trial.suggest_float(name, low, high, log=log, step=step)
+            value = trial.suggest_float(name, low, high, log=log, step=step)
+            # Optuna counts steps in floats: 0.1 + 2 * 0.1 is not quite 0.3.
+            return value if step is None else parameter.from_unit(parameter.to_unit(value))
         case IntDistribution(low=low, high=high, log=log, step=step):
             return trial.suggest_int(name, low, high, log=log, step=step)
         case CategoricalDistribution(choices=choices):

@@ -89,7 +89,6 @@ class Driver:
         self._identity = identity(study)
         self._running: dict[int, _Running] = {}
         self._ended: dict[int, TrialRecord] = {}
-        self._broken_off = False
         self._earlier_s = float(attribute(study, "total_time", 0.0))
 
     def run(self) -> str:
@@ -130,12 +129,12 @@ class Driver:
             self._submit(self._next_trial())
 
     def _reason_to_wait(self) -> str | None:
-        if self._interrupt.requested or self._broken_off:
-            return "interrupted"
         ended = [self._ended[number] for number in sorted(self._ended)]
         spent = self._budget.spent(ended, len(self._running))
         if spent is not None:
             return spent
+        if self._interrupt.requested:
+            return "interrupted"
         if len(self._running) >= self._executor.slots:
             return "no free slot"
         is_exhausted = getattr(self._study.sampler, "is_exhausted", None)
@@ -176,7 +175,6 @@ class Driver:
             case TrialEnded(number, ending, reason, log):
                 self._end(number, ending, reason, log)
             case TrialInterrupted(number):
-                self._broken_off = True
                 self._requeue(number)
                 self._interrupt.request()
 

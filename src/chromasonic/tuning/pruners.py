@@ -1,9 +1,7 @@
 """When a trial that does badly is ended early."""
 
 from collections.abc import Callable
-from typing import cast
 
-from optuna import Study
 from optuna.pruners import (
     BasePruner,
     HyperbandPruner,
@@ -45,13 +43,9 @@ def _successive_halving(num_epochs: int) -> BasePruner:
 
 
 def _hyperband(num_epochs: int) -> BasePruner:
-    pruner = HyperbandPruner(
+    return HyperbandPruner(
         min_resource=_first_rung(num_epochs), max_resource=num_epochs, reduction_factor=3
     )
-    # Optuna waits for the first epoch, and puts trials asked for before it into bracket 0: a
-    # search that is continued would propose something else. A known `max_resource` needs no study.
-    pruner._try_initialization(cast(Study, None))
-    return pruner
 
 
 def _first_rung(num_epochs: int) -> int:

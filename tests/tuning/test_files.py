@@ -1,0 +1,48 @@
+import pytest
+
+from chromasonic.tuning.files import write_text, write_whole
+
+
+def test_text_is_written_as_utf8_and_folders_are_made(tmp_path):
+    write_text(tmp_path / "a" / "b.txt", "Ré♭\n")
+    assert (tmp_path / "a" / "b.txt").read_bytes() == "Ré♭\n".encode()
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
+    file = tmp_path / "file.txt"
+    write_text(file, "old")
+
+    def fail(path):
+        path.write_text("half of")
+        raise RuntimeError("the disk is full")
+
+    with pytest.raises(RuntimeError, match="the disk is full"):
+        write_whole(file, fail)
+    assert file.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_reader_sees_the_old_file_until_the_new_one_is_whole(tmp_path):
+    file = tmp_path / "file.txt"
+    write_text(file, "old")
+    seen = []
+
+    def write(path):
+        path.write_text("new, but")
+        seen.append(file.read_text())
+        path.write_text("new")
+
+    write_whole(file, write)
+    assert seen == ["old"]
+    assert file.read_text() == "new"
+
+
+def test_a_writer_that_looks_at_the_ending_finds_it(tmp_path):
+    endings = []
+
+    def write(path):
+        endings.append(path.suffix)
+        path.touch()
+
+    write_whole(tmp_path / "plot.png", write)
+    assert endings == [".png"]

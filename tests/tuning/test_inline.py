@@ -1,0 +1,209 @@
+import signal
+from contextlib import contextmanager
+
+import pytest
+
+from chromasonic.tuning.checkpoints import latest_checkpoint
+from chromasonic.tuning.endings import Ending
+from chromasonic.tuning.executors import inline
+from chromasonic.tuning.executors.inline import InlineExecutor
+from chromasonic.tuning.executors.protocol import (
+    EpochEnded,
+    Task,
+    TrialEnded,
+    TrialInterrupted,
+)
+from chromasonic.tuning.interrupt import Interrupt
+from chromasonic.tuning.objective import Epoch, Trial
+
+
+def task(folder=None, params=None, epochs=(), checkpoint=None):
+    return Task(Trial(7, 42, checkpoint), params or {"x": 1.0}, list(epochs), folder)
+
+
+def run_to_its_end(executor):
+    """All events of the trial that runs."""
+    events = []
+    while not events or isinstance(events[-1], EpochEnded):
+        events += executor.poll()
+    return events
+
+
+def counting(n_epochs, saved=None):
+    """An objective that yields 1, 2, ... and saves its state in a file."""
+
+    def objective(params, trial):
+        start = int((trial.checkpoint / "n").read_text()) if trial.checkpoint else 0
+        for n in range(start + 1, n_epochs + 1):
+
+            def save(folder, n=n):
+                (folder / "n").write_text(str(n))
+
+            yield Epoch(float(n), save=save)
+
+    return objective
+
+
+def test_a_trial_tells_its_epochs_and_its_end():
+    def objective(params):
+        yield Epoch(params["x"], 2.0, {"accuracy": 0.5})
+        yield 3.0
+        return Ending.STOPPED_EARLY
+
+    executor = InlineExecutor(objective)
+    executor.submit(task())
+    first, second, end = run_to_its_end(executor)
+    assert first.row.pop("seconds") >= 0
+    assert first.row == {"epoch": 1, "loss": 1.0, "train_loss": 2.0, "accuracy": 0.5}
+    assert (second.number, second.row["epoch"], second.row["loss"]) == (7, 2, 3.0)
+    assert end == TrialEnded(7, Ending.STOPPED_EARLY)
+
+
+class OutOfMemoryError(RuntimeError):
+    """What PyTorch calls it."""
+
+
+@pytest.mark.parametrize(
+    ("error", "ending"),
+    [
+        (ZeroDivisionError("by zero\nand more"), Ending.FAILED),
+        (MemoryError("by zero"), Ending.OUT_OF_MEMORY),
+        (OutOfMemoryError("by zero"), Ending.OUT_OF_MEMORY),
+        (RuntimeError("by zero: you can't allocate memory: 9 bytes"), Ending.OUT_OF_MEMORY),
+    ],
+)
+def test_an_error_ends_the_trial_with_one_line_and_a_log(error, ending):
+    def objective(params):
+        yield 1.0
+        raise error
+
+    executor = InlineExecutor(objective)
+    executor.submit(task())
+    _, end = run_to_its_end(executor)
+    assert (end.number, end.ending) == (7, ending)
+    assert end.reason.startswith(f"{type(error).__name__}: by zero")
+    assert "\n" not in end.reason
+    assert "in objective" in end.log
+
+
+def test_an_ended_trial_leaves_a_checkpoint_of_its_last_epoch(tmp_path):
+    executor = InlineExecutor(counting(3))
+    executor.submit(task(tmp_path))
+    run_to_its_end(executor)
+    folder, epochs = latest_checkpoint(tmp_path)
+    assert (folder / "n").read_text() == "3"
+    assert [row["loss"] for row in epochs] == [1.0, 2.0, 3.0]
+
+
+def test_a_paused_trial_goes_on_where_it_was(tmp_path):
+    executor = InlineExecutor(counting(3))
+    executor.submit(task(tmp_path))
+    executor.poll()
+    executor.poll()
+    executor.pause(7)
+    folder, epochs = latest_checkpoint(tmp_path)
+    executor.submit(task(tmp_path, epochs=epochs, checkpoint=folder))
+    third, _ = run_to_its_end(executor)
+    assert (third.row["epoch"], third.row["loss"]) == (3, 3.0)
+    assert [row["epoch"] for row in latest_checkpoint(tmp_path)[1]] == [1, 2, 3]
+
+
+def test_a_checkpoint_is_written_when_the_last_is_old_enough(tmp_path, monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(inline.time, "monotonic", lambda: now)
+    executor = InlineExecutor(counting(9))
+    executor.submit(task(tmp_path))
+    saved = []
+    for _ in range(5):
+        now += 12.0
+        executor.poll()
+        found = latest_checkpoint(tmp_path)
+        saved.append(found and found[0].name)
+    assert saved == [None, None, "epoch-3", "epoch-3", "epoch-3"]
+    now += 12.0
+    executor.poll()
+    assert latest_checkpoint(tmp_path)[0].name == "epoch-6"
+
+
+def test_without_a_folder_or_a_save_nothing_is_written(tmp_path):
+    for objective, folder in ((counting(2), None), (lambda params: 1.0, tmp_path)):
+        executor = InlineExecutor(objective)
+        executor.submit(task(folder))
+        executor.poll()
+        executor.pause(7)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("when", ["stop", "pause", "close"])
+def test_an_objective_cleans_up_when_it_is_ended(when):
+    cleaned = []
+
+    def objective(params):
+        try:
+            yield 1.0
+            yield 2.0
+        finally:
+            cleaned.append(True)
+
+    executor = InlineExecutor(objective)
+    executor.submit(task())
+    executor.poll()
+    executor.close() if when == "close" else getattr(executor, when)(7)
+    assert cleaned == [True]
+
+
+def test_a_save_that_raises_costs_its_trial_only(tmp_path):
+    def objective(params):
+        def save(folder):
+            raise ZeroDivisionError("cannot save")
+
+        yield Epoch(1.0, save=save)
+
+    executor = InlineExecutor(objective)
+    executor.submit(task(tmp_path))
+    _, end = run_to_its_end(executor)
+    assert (end.ending, end.reason) == (Ending.FAILED, "ZeroDivisionError: cannot save")
+    assert latest_checkpoint(tmp_path) is None
+
+
+def test_a_signal_within_an_epoch_breaks_it_off(tmp_path):
+    def objective(params, trial):
+        yield from counting(2)(params, trial)
+        signal.raise_signal(signal.SIGINT)
+        yield 3.0
+
+    with Interrupt() as interrupt:
+        executor = InlineExecutor(objective, interrupt.breakable)
+        executor.submit(task(tmp_path))
+        executor.poll()
+        executor.poll()
+        assert executor.poll() == [TrialInterrupted(7)]
+    assert latest_checkpoint(tmp_path) is None
+
+
+def test_a_signal_before_an_epoch_keeps_the_one_before(tmp_path):
+    interrupt = Interrupt()
+    executor = InlineExecutor(counting(3), interrupt.breakable)
+    executor.submit(task(tmp_path))
+    executor.poll()
+    interrupt.request()
+    assert executor.poll() == [TrialInterrupted(7)]
+    folder, epochs = latest_checkpoint(tmp_path)
+    assert ((folder / "n").read_text(), len(epochs)) == ("1", 1)
+
+
+def test_a_signal_just_after_an_epoch_saves_no_state_that_is_ahead_of_the_curve(tmp_path):
+    arrived = []
+
+    @contextmanager
+    def late_signal():
+        yield
+        arrived.append(True)
+        if len(arrived) == 2:
+            raise KeyboardInterrupt
+
+    executor = InlineExecutor(counting(3), late_signal)
+    executor.submit(task(tmp_path))
+    executor.poll()
+    assert executor.poll() == [TrialInterrupted(7)]
+    assert latest_checkpoint(tmp_path) is None
