@@ -202,3 +202,15 @@ def test_a_search_in_which_no_trial_ends_well_says_so(search, monkeypatch):
     assert done.exit_code == 1
     assert "No trial has been trained to its end" in done.stderr
     assert {trial["ending"] for trial in results()["trial_results"]} == {"out_of_memory"}
+
+
+def test_a_time_limit_ends_the_running_trial_within_an_epoch_and_it_runs_first_later(search):
+    arguments = ("--data", "corpus", "--n-sequences", "600", "--seed", "3", "--epochs", "3")
+    done = search(*arguments, "--timeout", "1.5", n_trials=50)
+    assert done.exit_code == (0 if results()["best_params"] else 1), done.output
+    assert "Stopped: timeout" in done.output
+    ended = results()["n_trials"]
+    assert ended < 50
+    again = search(*arguments, n_trials=ended + 1)
+    assert [trial["number"] for trial in results()["trial_results"]] == list(range(ended + 1))
+    assert again.exit_code == 0, again.output

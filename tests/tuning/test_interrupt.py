@@ -116,3 +116,21 @@ def test_a_request_works_like_a_signal_but_breaks_nothing_off():
         assert interrupt.requested
         with pytest.raises(KeyboardInterrupt), interrupt.breakable():
             pytest.fail("it was let in")
+
+
+def test_a_time_limit_breaks_off_what_is_breakable_and_is_no_request():
+    with Interrupt(time_limit_s=0.05) as interrupt:
+        with pytest.raises(KeyboardInterrupt), interrupt.breakable():
+            threading.Event().wait(30)
+        assert not interrupt.requested
+        # Nor does anything breakable begin after it.
+        with pytest.raises(KeyboardInterrupt), interrupt.breakable():
+            pass
+
+
+def test_no_alarm_is_left_behind_a_time_limit():
+    before = signal.getsignal(signal.SIGALRM)
+    with Interrupt(time_limit_s=60):
+        assert signal.getitimer(signal.ITIMER_REAL)[0] > 0
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+    assert signal.getsignal(signal.SIGALRM) == before

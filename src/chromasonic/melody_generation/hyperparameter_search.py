@@ -157,7 +157,11 @@ class HyperparameterOptimizer:
             accept_changes=accept_changed_model,
             description=describe_search(objective, self.search_space, data_description or {}),
         )
-        with _torch_threads(threads), open_session(plan) as session, Interrupt() as interrupt:
+        with (
+            _torch_threads(threads),
+            open_session(plan) as session,
+            Interrupt(budget.left_s) as interrupt,
+        ):
             _keep_baselines(session, objective)
             self._result = self._drive(session, plan, objective, budget, interrupt)
         self._say(*ending_lines(self._result, self.output_dir))

@@ -64,9 +64,7 @@ def ending_lines(result: SearchResult, folder: Path) -> list[str]:
         lines += [f"  {name}: {value}" for name, value in result.best_trial.params.items()]
     lines.append(f"Results: {folder}")
     if result.stopped_by in ("interrupted", "timeout"):
-        lines.append(
-            f"Stopped: {result.stopped_by}. The same command (or call) goes on from here."
-        )
+        lines.append(f"Stopped: {result.stopped_by}. The same command or call goes on from here.")
     return lines
 
 

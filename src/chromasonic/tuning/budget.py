@@ -37,6 +37,11 @@ class Budget:
         return time.monotonic() - self._started
 
     @property
+    def left_s(self) -> float | None:
+        """Seconds left to this run, at least a moment; None for no limit."""
+        return None if self.timeout_s is None else max(0.001, self.timeout_s - self.elapsed_s)
+
+    @property
     def out_of_time(self) -> bool:
         """Whether this run has used up its seconds."""
         return self.timeout_s is not None and self.elapsed_s >= self.timeout_s

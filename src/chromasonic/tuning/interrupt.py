@@ -1,4 +1,7 @@
-"""Ctrl-C as a request: the first one ends the search in good order, a second one at once."""
+"""Ctrl-C as a request: the first one ends the search in good order, a second one at once.
+
+A time limit breaks off what runs in the same way.
+"""
 
 import os
 import signal
@@ -13,10 +16,15 @@ class Interrupt:
     """Turns SIGINT and SIGTERM into a request while it is entered.
 
     Outside the main thread, where Python allows no signal handlers, it changes nothing.
+
+    Args:
+        time_limit_s: After so many seconds what is breakable is broken off, too; None for never.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, time_limit_s: float | None = None) -> None:
         self.signal_number: int | None = None
+        self._time_limit_s = time_limit_s
+        self._out_of_time = False
         self._breakable = False
         self._previous: dict[signal.Signals, Any] = {}
 
@@ -33,6 +41,10 @@ class Interrupt:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._previous[number] = signal.signal(number, self._on_signal)
+            if self._time_limit_s is not None and hasattr(signal, "setitimer"):
+                self._previous[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._on_alarm)
+                # A little late rather than early: whoever asks must find the time used up.
+                signal.setitimer(signal.ITIMER_REAL, self._time_limit_s + 0.02)
         return self
 
     def __exit__(
@@ -41,6 +53,8 @@ class Interrupt:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._time_limit_s is not None and hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
@@ -49,7 +63,7 @@ class Interrupt:
         """Lets a request break off what happens inside, by raising KeyboardInterrupt there."""
         self._breakable = True
         try:
-            if self.requested:
+            if self.requested or self._out_of_time:
                 raise KeyboardInterrupt
             yield
         finally:
@@ -59,5 +73,10 @@ class Interrupt:
         if self.requested:
             os._exit(128 + number)
         self.signal_number = number
+        if self._breakable:
+            raise KeyboardInterrupt
+
+    def _on_alarm(self, number: int, frame: FrameType | None) -> None:
+        self._out_of_time = True
         if self._breakable:
             raise KeyboardInterrupt

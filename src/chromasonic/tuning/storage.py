@@ -13,7 +13,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from chromasonic.errors import StudyError, StudyInUse, one_line
+from chromasonic.errors import MissingExtra, StudyError, StudyInUse, one_line
 
 SQLITE_TIMEOUT_S = 60.0
 NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "lustre"}
@@ -26,6 +26,7 @@ def open_storage(url: str | BaseStorage) -> BaseStorage:
 
     Raises:
         StudyError: The URL is none, or the database cannot be reached.
+        MissingExtra: The database's driver is not installed.
     """
     if isinstance(url, BaseStorage):
         return url
@@ -34,7 +35,12 @@ def open_storage(url: str | BaseStorage) -> BaseStorage:
         if not parsed.drivername.startswith("sqlite"):
             return RDBStorage(url)
         return _open_sqlite(parsed)
-    except (SQLAlchemyError, OSError, ImportError, optuna.exceptions.OptunaError) as error:
+    except ImportError:
+        raise MissingExtra(
+            f"a driver of {parsed.drivername} databases must be installed, but is not. For "
+            'PostgreSQL run pip install "chromasonic[postgres]" and use postgresql+psycopg://...'
+        ) from None
+    except (SQLAlchemyError, OSError, optuna.exceptions.OptunaError) as error:
         raise StudyError(
             f"the storage {safe_url(url)} cannot be opened: {one_line(error)}"
         ) from error
