@@ -21,6 +21,7 @@ from chromasonic.melody_generation.baselines import fit_baselines
 from chromasonic.melody_generation.best_model import load_best_model
 from chromasonic.melody_generation.data import VOCAB_SIZE, Corpus, load_corpus
 from chromasonic.melody_generation.data.batches import WholeTunes
+from chromasonic.melody_generation.data.melodies import Melodies
 from chromasonic.melody_generation.hyperparameter_search import (
     HyperparameterOptimizer,
     HyperparameterSearchSpace,
@@ -42,7 +43,7 @@ def main() -> None:
     torch.set_num_threads(1)
     corpus = load_corpus(N_TUNES)
     test = load_corpus().test
-    baselines = fit_baselines(corpus.train, corpus.validation, VOCAB_SIZE)
+    baselines = fit_baselines(Melodies(corpus.train, corpus.validation, VOCAB_SIZE))
     name = min(baselines, key=lambda n: nats_per_note(baselines[n], corpus.validation))
     ngram_nats, notes = baselines[name].tune_nats(test)
     rows = [search(seed, corpus, test, ngram_nats, notes) for seed in SEEDS]

@@ -8,6 +8,7 @@ from torch import nn
 
 from chromasonic.melody_generation import training as module
 from chromasonic.melody_generation.data.batches import LONGEST_ROW
+from chromasonic.melody_generation.data.melodies import Melodies
 from chromasonic.melody_generation.models import MODELS
 from chromasonic.melody_generation.models.build import build_model
 from chromasonic.melody_generation.models.check import OutputKind, check_model
@@ -42,7 +43,13 @@ def one_thread():
 def start(build, kind=OutputKind.EVERY_POSITION, *, seed=3, checkpoint=None, **settings):
     settings = TrainingSettings(**{"num_epochs": 4, "batch_size": 6, **settings})
     return train(
-        build, kind, TRAIN, VALIDATION, V, settings, device=CPU, seed=seed, checkpoint=checkpoint
+        build,
+        kind,
+        Melodies(TRAIN, VALIDATION, V),
+        settings,
+        device=CPU,
+        seed=seed,
+        checkpoint=checkpoint,
     )
 
 
@@ -236,7 +243,7 @@ def test_the_train_loss_is_a_mean_over_notes_not_over_batches():
         return build_model(MODELS["lstm"], V, {**SMALL, "dropout": 0.0})
 
     settings = TrainingSettings(num_epochs=1, batch_size=5, learning_rate=1e-30)
-    arguments = (OutputKind.EVERY_POSITION, tunes, tunes, V, settings)
+    arguments = (OutputKind.EVERY_POSITION, Melodies(tunes, tunes, V), settings)
     (epoch,) = train(build, *arguments, device=CPU, seed=0)
     assert epoch.train_loss == pytest.approx(epoch.loss, rel=1e-6)
 
@@ -255,7 +262,7 @@ def test_an_epoch_tells_accuracy_learning_rate_and_size():
 def test_training_learns_what_can_be_learnt():
     tunes = [np.arange(9)] * 12
     settings = TrainingSettings(num_epochs=12, learning_rate=0.1, batch_size=4)
-    arguments = (OutputKind.EVERY_POSITION, tunes, tunes, V, settings)
+    arguments = (OutputKind.EVERY_POSITION, Melodies(tunes, tunes, V), settings)
 
     def build():
         return build_model(MODELS["lstm"], V, {"embedding_dim": 8, "hidden_size": 16})

@@ -13,8 +13,8 @@ from torch import nn
 from chromasonic.errors import StudyError
 from chromasonic.melody_generation.baselines import baseline_losses
 from chromasonic.melody_generation.best_model import BestModel
-from chromasonic.melody_generation.data.batches import LONGEST_ROW, Tunes
-from chromasonic.melody_generation.data.sequences import check_sequences
+from chromasonic.melody_generation.data.batches import LONGEST_ROW
+from chromasonic.melody_generation.data.melodies import Melodies
 from chromasonic.melody_generation.devices import choose_device
 from chromasonic.melody_generation.identity import describe_search, fingerprint, model_name
 from chromasonic.melody_generation.models.build import build_model
@@ -141,7 +141,7 @@ class HyperparameterOptimizer:
             ValueError: Another argument is wrong.
         """
         budget = Budget(n_trials, timeout, patience, target)
-        objective = self._objective(train_data, val_data, vocab_size)
+        objective = self._objective(Melodies.checked(train_data, val_data, vocab_size))
         plan = SearchPlan(
             space=self.search_space.space,
             num_epochs=self.search_space.num_epochs,
@@ -183,32 +183,26 @@ class HyperparameterOptimizer:
             raise StudyError("there must be a result to draw. Call optimize first.")
         return plot_history(self._result, Path(save_path))
 
-    def _objective(
-        self, train_data: Sequence[Any], val_data: Sequence[Any], vocab_size: int
-    ) -> MelodyObjective:
-        """What is minimised, with data and model found in order."""
-        train_tunes = check_sequences(train_data, vocab_size, "train_data")
-        validation_tunes = check_sequences(val_data, vocab_size, "val_data")
+    def _objective(self, melodies: Melodies) -> MelodyObjective:
+        """What is minimised, once the model is found in order."""
         return MelodyObjective(
             self.model_class,
-            self._check_model(vocab_size, [*train_tunes, *validation_tunes]),
-            train_tunes,
-            validation_tunes,
-            vocab_size,
+            self._check_model(melodies),
+            melodies,
             self.search_space.num_epochs,
             self.device,
         )
 
-    def _check_model(self, vocab_size: int, tunes: Tunes) -> OutputKind:
+    def _check_model(self, melodies: Melodies) -> OutputKind:
         """What a model from the middle of the space predicts."""
         space = self.search_space.space
         middle = space.decode([[0.5] * len(space)])[0]
         model_params, _ = model_and_training_params(middle)
         with torch.random.fork_rng(devices=[]):
-            model = build_model(self.model_class, vocab_size, model_params)
-        kind = check_model(model, vocab_size, context=max(2, context_of(model)))
+            model = build_model(self.model_class, melodies.vocab_size, model_params)
+        kind = check_model(model, melodies.vocab_size, context=max(2, context_of(model)))
         if kind is OutputKind.EVERY_POSITION:
-            check_length(model, vocab_size, min(LONGEST_ROW, max(map(len, tunes))) - 1)
+            check_length(model, melodies.vocab_size, min(LONGEST_ROW, melodies.longest) - 1)
         if kind is OutputKind.EVERY_POSITION_NOT_CAUSAL:
             self._say(
                 f"{model_name(self.model_class)} sees later notes at earlier positions: it is "
@@ -232,7 +226,7 @@ class HyperparameterOptimizer:
             before.best_trial,
             study.study_name,
             model_name(self.model_class),
-            objective.vocab_size,
+            objective.melodies.vocab_size,
         )
         with ProgressDisplay(
             self._console, before, budget.n_trials, self.search_space.num_epochs
@@ -270,9 +264,7 @@ def _keep_baselines(session: Session, objective: MelodyObjective) -> None:
     """Adds the n-grams' losses to the study's description; they are fitted only once."""
     baselines = attribute(session.study, "baselines")
     if baselines is None:
-        baselines = baseline_losses(
-            objective.train_tunes, objective.validation_tunes, objective.vocab_size
-        )
+        baselines = baseline_losses(objective.melodies)
         set_attribute(session.study, "baselines", baselines)
     description = attribute(session.study, "description")
     set_attribute(session.study, "description", {**description, "baselines": baselines})

@@ -9,7 +9,6 @@ from torch import nn
 
 from chromasonic.melody_generation import training
 from chromasonic.melody_generation.data.batches import Tunes
-from chromasonic.melody_generation.data.sequences import data_fingerprint
 from chromasonic.melody_generation.objective import MelodyObjective
 from chromasonic.melody_generation.search_space import HyperparameterSearchSpace
 from chromasonic.tuning.study import Fingerprint
@@ -25,8 +24,8 @@ def fingerprint(
     return Fingerprint(
         {
             "space": {parameter["name"]: parameter for parameter in parameters},
-            "data": data_fingerprint(objective.train_tunes, objective.validation_tunes),
-            "vocabulary": objective.vocab_size,
+            "data": objective.melodies.fingerprint,
+            "vocabulary": objective.melodies.vocab_size,
             "model": model_name(objective.model_class),
             MODEL_SOURCE: _source_hash(objective.model_class),
             "number of epochs": objective.num_epochs,
@@ -56,13 +55,13 @@ def describe_search(
         "model": {
             "name": model_name(objective.model_class),
             "predicts": str(objective.kind),
-            "vocab_size": objective.vocab_size,
+            "vocab_size": objective.melodies.vocab_size,
         },
         "data": {
             **data_description,
-            "train": _size(objective.train_tunes),
-            "validation": _size(objective.validation_tunes),
-            "sha256": data_fingerprint(objective.train_tunes, objective.validation_tunes),
+            "train": _size(objective.melodies.train),
+            "validation": _size(objective.melodies.validation),
+            "sha256": objective.melodies.fingerprint,
         },
         "training_parameters": list(training.TrainingSettings.names()),
     }

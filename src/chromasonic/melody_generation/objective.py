@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from chromasonic.melody_generation.data.batches import Tunes
+from chromasonic.melody_generation.data.melodies import Melodies
 from chromasonic.melody_generation.models.build import build_model
 from chromasonic.melody_generation.models.check import OutputKind
 from chromasonic.melody_generation.search_space import model_and_training_params
@@ -23,18 +23,14 @@ class MelodyObjective:
     Attributes:
         model_class: Takes `vocab_size` and the parameters that do not steer the training.
         kind: What it predicts.
-        train_tunes: Tokens of the melodies to learn from.
-        validation_tunes: Tokens of the melodies that are scored.
-        vocab_size: Number of tokens.
+        melodies: What it learns from, and what is scored.
         num_epochs: The most epochs, unless the parameters say otherwise.
         device: Where it trains.
     """
 
     model_class: type[nn.Module]
     kind: OutputKind
-    train_tunes: Tunes
-    validation_tunes: Tunes
-    vocab_size: int
+    melodies: Melodies
     num_epochs: int
     device: torch.device
 
@@ -43,11 +39,9 @@ class MelodyObjective:
         model_params, training_params = model_and_training_params(params)
         settings = TrainingSettings(**{"num_epochs": self.num_epochs, **training_params})
         return train(
-            lambda: build_model(self.model_class, self.vocab_size, model_params),
+            lambda: build_model(self.model_class, self.melodies.vocab_size, model_params),
             self.kind,
-            self.train_tunes,
-            self.validation_tunes,
-            self.vocab_size,
+            self.melodies,
             settings,
             device=self.device,
             seed=trial.seed,

@@ -13,7 +13,8 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
-from chromasonic.melody_generation.data.batches import IGNORED, Tunes, transposed
+from chromasonic.melody_generation.data.batches import IGNORED, transposed
+from chromasonic.melody_generation.data.melodies import Melodies
 from chromasonic.melody_generation.data.synthetic import create_training_data
 from chromasonic.melody_generation.models.check import OutputKind
 from chromasonic.melody_generation.randomness import RandomState
@@ -69,9 +70,7 @@ class TrainingSettings:
 def train(
     build: Callable[[], nn.Module],
     kind: OutputKind,
-    train_tunes: Tunes,
-    validation_tunes: Tunes,
-    vocab_size: int,
+    melodies: Melodies,
     settings: TrainingSettings,
     *,
     device: torch.device,
@@ -83,9 +82,7 @@ def train(
     Args:
         build: Makes the model; whatever it draws comes from `seed`.
         kind: What the model predicts.
-        train_tunes: Tokens of the melodies to learn from.
-        validation_tunes: Tokens of the melodies that say when to stop.
-        vocab_size: Number of tokens.
+        melodies: What to learn from, and what says when to stop.
         settings: How.
         device: Where.
         seed: For all that is random: weights, dropout, the order of melodies.
@@ -94,9 +91,7 @@ def train(
     Returns:
         `STOPPED_EARLY` if the validation loss had not improved for 5 epochs, else `COMPLETED`.
     """
-    training = _Training(
-        build, kind, train_tunes, validation_tunes, vocab_size, settings, device, seed
-    )
+    training = _Training(build, kind, melodies, settings, device, seed)
     if checkpoint is not None:
         training.load(checkpoint)
     while training.epoch < settings.num_epochs:
@@ -120,22 +115,20 @@ class _Training:
         self,
         build: Callable[[], nn.Module],
         kind: OutputKind,
-        train_tunes: Tunes,
-        validation_tunes: Tunes,
-        vocab_size: int,
+        melodies: Melodies,
         settings: TrainingSettings,
         device: torch.device,
         seed: int,
     ) -> None:
         self._settings = settings
         self._device = device
-        self._vocab_size = vocab_size
+        self._vocab_size = melodies.vocab_size
         self._random = RandomState(derive_seed(seed, "model"), device)
         self._order = torch.Generator().manual_seed(derive_seed(seed, "order"))
         with self._random.borrowed():
             self._model = build().to(device)
-        self._train = batches_for(kind, train_tunes, self._model, device)
-        self._validation = batches_for(kind, validation_tunes, self._model, device)
+        self._train = batches_for(kind, melodies.train, self._model, device)
+        self._validation = batches_for(kind, melodies.validation, self._model, device)
         self._optimizer = _optimizer(self._model, settings, device)
         steps = settings.num_epochs * self._train.count(settings.batch_size)
         self._schedule = LambdaLR(self._optimizer, lambda step: _learning_rate_at(step, steps))
