@@ -141,29 +141,27 @@ class HyperparameterOptimizer:
             ValueError: Another argument is wrong.
         """
         budget = Budget(n_trials, timeout, patience, target)
-        objective = self._objective(Melodies.checked(train_data, val_data, vocab_size))
-        plan = SearchPlan(
-            space=self.search_space.space,
-            num_epochs=self.search_space.num_epochs,
-            fingerprint=fingerprint(objective, self.search_space),
-            output_dir=self.output_dir,
-            study_name=study_name,
-            storage=storage,
-            sampler=sampler,
-            pruner=pruner,
-            seed=seed,
-            initial_points=initial_points,
-            fresh=fresh,
-            accept_changes=accept_changed_model,
-            description=describe_search(objective, self.search_space, data_description or {}),
-        )
-        with (
-            _torch_threads(threads),
-            open_session(plan) as session,
-            Interrupt(budget.left_s) as interrupt,
-        ):
-            _keep_baselines(session, objective)
-            self._result = self._drive(session, plan, objective, budget, interrupt)
+        melodies = Melodies.checked(train_data, val_data, vocab_size)
+        with _torch_threads(threads):
+            objective = self._objective(melodies)
+            plan = SearchPlan(
+                space=self.search_space.space,
+                num_epochs=self.search_space.num_epochs,
+                fingerprint=fingerprint(objective, self.search_space),
+                output_dir=self.output_dir,
+                study_name=study_name,
+                storage=storage,
+                sampler=sampler,
+                pruner=pruner,
+                seed=seed,
+                initial_points=initial_points,
+                fresh=fresh,
+                accept_changes=accept_changed_model,
+                description=describe_search(objective, self.search_space, data_description or {}),
+            )
+            with open_session(plan) as session, Interrupt(budget.left_s) as interrupt:
+                _keep_baselines(session, objective)
+                self._result = self._drive(session, plan, objective, budget, interrupt)
         self._say(*ending_lines(self._result, self.output_dir))
         return self._result
 
