@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from chromasonic.tuning.checkpoints import latest_checkpoint, save_checkpoint
+from chromasonic.tuning.checkpoints import discard_checkpoints, latest_checkpoint, save_checkpoint
 
 
 def rows(n):
@@ -71,3 +71,21 @@ def test_an_epoch_is_saved_once(tmp_path):
     save_checkpoint(tmp_path, rows(2), writes("first"))
     made = save_checkpoint(tmp_path, rows(2), writes("second"))
     assert (made / "state.txt").read_text() == "first"
+
+
+def test_a_checkpoint_half_deleted_when_the_process_died_is_none(tmp_path, monkeypatch):
+    save_checkpoint(tmp_path, [{"epoch": 1}], lambda folder: (folder / "weights").touch())
+
+    def die(path, ignore_errors):
+        for file in path.glob("*.json"):
+            file.unlink()
+        if path.exists():
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("chromasonic.tuning.checkpoints.shutil.rmtree", die)
+    with pytest.raises(KeyboardInterrupt):
+        discard_checkpoints(tmp_path)
+    assert latest_checkpoint(tmp_path) is None
+    monkeypatch.undo()
+    discard_checkpoints(tmp_path)
+    assert not tmp_path.exists()

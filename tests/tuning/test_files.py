@@ -1,6 +1,6 @@
 import pytest
 
-from chromasonic.tuning.files import write_text, write_whole
+from chromasonic.tuning.files import replace_folder, write_text, write_whole
 
 
 def test_text_is_written_as_utf8_and_folders_are_made(tmp_path):
@@ -46,3 +46,13 @@ def test_a_writer_that_looks_at_the_ending_finds_it(tmp_path):
 
     write_whole(tmp_path / "plot.png", write)
     assert endings == [".png"]
+
+
+def test_a_folder_is_replaced_whole(tmp_path):
+    folder, new = tmp_path / "folder", tmp_path / "new"
+    for content in ("old", "newer"):
+        new.mkdir()
+        (new / content).touch()
+        replace_folder(folder, new)
+        assert [path.name for path in folder.iterdir()] == [content]
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]

@@ -11,6 +11,7 @@ from chromasonic.melody_generation.models.build import build_model
 from chromasonic.melody_generation.search_space import model_and_training_params
 from chromasonic.melody_generation.training import best_weights
 from chromasonic.reporting.result_files import to_json
+from chromasonic.tuning.files import replace_folder
 from chromasonic.tuning.observers import Observer
 from chromasonic.tuning.records import TrialRecord
 
@@ -74,8 +75,7 @@ class BestModel(Observer):
         unfinished.mkdir(parents=True)
         torch.save(best_weights(checkpoint), unfinished / WEIGHTS_FILE)
         (unfinished / DESCRIPTION_FILE).write_text(to_json(description), encoding="utf-8")
-        shutil.rmtree(self._folder, ignore_errors=True)
-        unfinished.rename(self._folder)
+        replace_folder(self._folder, unfinished)
 
 
 def load_best_model(folder: Path, model_class: type[nn.Module]) -> nn.Module:

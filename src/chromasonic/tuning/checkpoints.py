@@ -30,7 +30,7 @@ def save_checkpoint(
     unfinished.rename(target)
     for other in _checkpoints(folder):
         if other != target:
-            shutil.rmtree(other, ignore_errors=True)
+            _delete(other)
     return target
 
 
@@ -40,6 +40,20 @@ def latest_checkpoint(folder: Path) -> tuple[Path, list[EpochRow]] | None:
     if not found:
         return None
     return found[-1], json.loads((found[-1] / "epochs.json").read_text(encoding="utf-8"))
+
+
+def discard_checkpoints(folder: Path) -> None:
+    """Deletes the checkpoints of a trial; at no moment does half a one look like a whole one."""
+    for checkpoint in _checkpoints(folder):
+        _delete(checkpoint)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _delete(checkpoint: Path) -> None:
+    discarded = checkpoint.with_name("discarded")
+    shutil.rmtree(discarded, ignore_errors=True)
+    checkpoint.rename(discarded)
+    shutil.rmtree(discarded, ignore_errors=True)
 
 
 def _checkpoints(folder: Path) -> list[Path]:

@@ -4,7 +4,6 @@ It alone writes the study. Trials run in an executor, which knows nothing of the
 progress displays are observers, which the driver knows nothing of.
 """
 
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -17,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from chromasonic.bayesopt import Space
 from chromasonic.tuning.budget import Budget
-from chromasonic.tuning.checkpoints import latest_checkpoint
+from chromasonic.tuning.checkpoints import discard_checkpoints, latest_checkpoint
 from chromasonic.tuning.distributions import suggest_params
 from chromasonic.tuning.endings import Ending
 from chromasonic.tuning.executors.protocol import (
@@ -220,7 +219,7 @@ class Driver:
         for observer in self._observers:
             observer.on_trial_end(record, checkpoint)
         if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+            discard_checkpoints(folder)
             with suppress(OSError):  # It is not there, or holds a trial of another study.
                 folder.parent.rmdir()
 

@@ -1,6 +1,7 @@
 """Files that are there whole or not at all."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,3 +33,16 @@ def write_text(path: Path, text: str) -> None:
 
 def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
+
+
+def replace_folder(folder: Path, new: Path) -> None:
+    """Makes `new` the folder of that name; what was there before is deleted.
+
+    A crash leaves the old one, the new one or, for a moment, none, but never half of one.
+    """
+    discarded = folder.with_name(f".discarded-{folder.name}")
+    shutil.rmtree(discarded, ignore_errors=True)
+    if folder.exists():
+        folder.rename(discarded)
+    new.rename(folder)
+    shutil.rmtree(discarded, ignore_errors=True)
