@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python benchmarks/search_speed/run.py
 
-Runs are kept one by one in `runs/`, so that a run that was broken off goes on. The settings
-below were fixed before the first run. See ../README.md.
+Runs are kept one by one in `runs/`, so that a benchmark that was broken off goes on. See
+../README.md.
 """
 
 import itertools
