@@ -73,10 +73,12 @@ def test_a_database_in_memory_can_be_used(url):
     assert study.best_value == 1.0
 
 
-def test_on_a_network_file_system_nothing_is_written_ahead(tmp_path, monkeypatch):
+def test_on_a_network_file_system_nothing_is_written_ahead_and_that_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_on_network", lambda file: True)
     file = tmp_path / "study.db"
-    optuna.create_study(storage=open_storage(sqlite_url(file)))
+    with pytest.warns(UserWarning, match="is on a network file system"):
+        storage = open_storage(sqlite_url(file))
+    optuna.create_study(storage=storage)
     assert journal_mode(file) == "delete"
 
 

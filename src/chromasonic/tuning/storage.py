@@ -1,5 +1,6 @@
 """Where studies are kept: opening them, and keeping a second driver out."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -58,6 +59,12 @@ def _open_sqlite(url: URL) -> RDBStorage:
     )
     # WAL needs memory shared between processes, which no network file system gives.
     mode = "DELETE" if _on_network(file) else "WAL"
+    if mode == "DELETE":
+        warnings.warn(
+            f"{file} is on a network file system, where SQLite is slower, without write-ahead log. "
+            "A local directory is better.",
+            stacklevel=2,
+        )
 
     @event.listens_for(storage.engine, "connect")
     def _on_connect(connection: object, record: ConnectionPoolEntry) -> None:
