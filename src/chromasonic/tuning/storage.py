@@ -61,7 +61,7 @@ def _open_sqlite(url: URL) -> RDBStorage:
     mode = "DELETE" if _on_network(file) else "WAL"
     if mode == "DELETE":
         warnings.warn(
-            f"{file} is on a network file system, where SQLite is slower, without write-ahead log. "
+            f"{file} is on a network file system, where SQLite is slow and has no WAL. "
             "A local directory is better.",
             stacklevel=2,
         )
