@@ -1,0 +1,249 @@
+"""What a point to evaluate next is worth, given what a surrogate predicts there.
+
+The objective is minimised throughout, and every acquisition is a score: higher is better.
+
+Symbols:
+    X        points in the unit cube, shape (n, d)
+    mean     what the surrogate predicts there, shape (n,)
+    std      how unsure it is, shape (n,), not below 0
+    best_f   smallest value observed so far, in the units of the objective
+    z        (best_f - xi - mean) / std
+    h(z)     density(z) + z * distribution(z) of the standard normal; std * h(z) is the
+             expected improvement
+"""
+
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import erfcx, ndtr
+
+Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+
+_SQRT_HALF = np.sqrt(0.5)
+_SQRT_HALF_PI = np.sqrt(np.pi / 2)
+_LOG_SQRT_2_PI = 0.5 * np.log(2 * np.pi)
+# 1 - t * mills(t) loses t**2 units in the last place; the series is exact to 1e-14 from here on.
+_SERIES_FROM = 40.0
+_SERIES = (1.0, -3.0, 15.0, -105.0, 945.0)  # (-1)**k (2k + 1)!!
+# Squares stay finite up to here. Beyond, all functions of z are flat.
+_LARGEST_Z = 1e150
+
+
+class Surrogate(Protocol):
+    """Any fitted regressor that knows how unsure it is; those of scikit-learn do."""
+
+    # What it returns depends on the second argument, which few regressors tell a type checker.
+    def predict(self, X: Matrix, return_std: bool) -> Any:
+        """With `return_std=True` mean and standard deviation at X, shape (n,) each."""
+
+
+class Score(Protocol):
+    """The form that all of `ACQUISITIONS` share."""
+
+    def __call__(
+        self, mean: Vector, std: Vector, best_f: float, *, xi: float, kappa: float
+    ) -> Vector:
+        """What each point is worth, shape (n,); higher is better."""
+
+
+def expected_improvement(X: Matrix, gp: Surrogate, best_f: float, xi: float = 0.0) -> Vector:
+    """How far below `best_f - xi` each point is expected to fall.
+
+    Args:
+        X: Points in the unit cube, shape (n, d).
+        gp: A fitted surrogate of the losses.
+        best_f: Smallest value observed so far, in the units of the objective.
+        xi: How much better a point must be to count as an improvement; more explores more.
+
+    Returns:
+        Shape (n,), never negative; 0 where the model is certain of a value no better.
+
+    Source: Jones, Schonlau and Welch (1998), the expected improvement criterion.
+    """
+    mean, std = gp.predict(X, return_std=True)
+    return _ei(mean, std, best_f, xi=xi, kappa=0.0)
+
+
+def log_expected_improvement(X: Matrix, gp: Surrogate, best_f: float, xi: float = 0.0) -> Vector:
+    """The logarithm of `expected_improvement`, where that itself would be rounded to 0, too.
+
+    Args:
+        X: Points in the unit cube, shape (n, d).
+        gp: A fitted surrogate of the losses.
+        best_f: Smallest value observed so far, in the units of the objective.
+        xi: How much better a point must be to count as an improvement.
+
+    Returns:
+        Shape (n,); -inf only where the model is certain of a value no better.
+
+    Source: Ament et al. (2023), Unexpected improvements to expected improvement, eq. 9.
+    """
+    mean, std = gp.predict(X, return_std=True)
+    return _log_ei(mean, std, best_f, xi=xi, kappa=0.0)
+
+
+def probability_of_improvement(X: Matrix, gp: Surrogate, best_f: float, xi: float = 0.0) -> Vector:
+    """How likely each point is to fall below `best_f - xi`.
+
+    Args:
+        X: Points in the unit cube, shape (n, d).
+        gp: A fitted surrogate of the losses.
+        best_f: Smallest value observed so far, in the units of the objective.
+        xi: How much better a point must be to count as an improvement.
+
+    Returns:
+        Shape (n,), from 0 to 1.
+
+    Source: Kushner (1964), A new method of locating the maximum point.
+    """
+    mean, std = gp.predict(X, return_std=True)
+    return _pi(mean, std, best_f, xi=xi, kappa=0.0)
+
+
+def lower_confidence_bound(X: Matrix, gp: Surrogate, kappa: float = 2.0) -> Vector:
+    """How low the objective may well be at each point: mean - kappa * std.
+
+    This is a bound in the units of the objective, and lowest where a point is most promising;
+    the score to be maximised is `upper_confidence_bound`.
+
+    Args:
+        X: Points in the unit cube, shape (n, d).
+        gp: A fitted surrogate of the losses.
+        kappa: Standard deviations below the mean; more explores more.
+
+    Returns:
+        Shape (n,).
+    """
+    mean, std = gp.predict(X, return_std=True)
+    bound: Vector = mean - kappa * std
+    return bound
+
+
+def upper_confidence_bound(X: Matrix, gp: Surrogate, kappa: float = 2.0) -> Vector:
+    """The score that goes with the lower bound: kappa * std - mean, highest is best.
+
+    It is the upper confidence bound of the negated objective, so that the literature's rule for
+    maximising holds here as it stands.
+
+    Args:
+        X: Points in the unit cube, shape (n, d).
+        gp: A fitted surrogate of the losses.
+        kappa: Weight of being unsure; more explores more.
+
+    Returns:
+        Shape (n,), in units of the objective.
+
+    Source: Srinivas et al. (2010), Gaussian process optimization in the bandit setting.
+    """
+    return -lower_confidence_bound(X, gp, kappa)
+
+
+def log_h(z: ArrayLike) -> Vector:
+    """The logarithm of h: log(std) plus this is the log expected improvement.
+
+    Args:
+        z: Any shape; beyond +-1e150, infinities included, the result is flat.
+
+    Returns:
+        The same shape; finite and increasing, with a relative error of h below 1e-11.
+    """
+    return log_ei_and_slope(z)[0]
+
+
+def log_ei_and_slope(z: ArrayLike) -> tuple[Vector, Vector]:
+    """The logarithm of h and its derivative by z.
+
+    With t = |z| and Mills' ratio m(t) = (1 - distribution(t)) / density(t), an erfcx,
+    h(z) = max(z, 0) + density(t) * (1 - t * m(t)): nothing cancels but 1 - t * m(t), which far
+    out is its asymptotic series 1 / t**2 - 3 / t**4 + 15 / t**6 ...
+
+    Args:
+        z: Any shape; beyond +-1e150, infinities included, the result is flat.
+
+    Returns:
+        log h(z) and distribution(z) / h(z), both of the shape of z and finite.
+
+    Source: Ament et al. (2023), Unexpected improvements to expected improvement, eq. 9.
+    """
+    z = np.asarray(z, dtype=float)
+    t = np.minimum(np.abs(z), _LARGEST_Z)
+    mills = _SQRT_HALF_PI * erfcx(_SQRT_HALF * t)
+    rest = 1.0 - t * mills
+    far_out = t > _SERIES_FROM
+    if far_out.any():
+        rest = np.where(far_out, _rest_far_out(t), rest)
+    log_density = -0.5 * t * t - _LOG_SQRT_2_PI
+    density = np.exp(log_density)
+    below = z < 0
+    h_or_rest = np.where(below, rest, t + density * rest)
+    log_value: Vector = np.log(h_or_rest) + np.where(below, log_density, 0.0)
+    slope: Vector = np.where(below, mills, 1.0 - density * mills) / h_or_rest
+    return log_value, slope
+
+
+def _rest_far_out(t: Vector) -> Vector:
+    """1 - t * mills(t) for large t, by its asymptotic series; what it is elsewhere is unused."""
+    w = 1.0 / np.maximum(t, _SERIES_FROM) ** 2
+    rest = np.zeros_like(w)
+    for coefficient in reversed(_SERIES):
+        rest = coefficient + w * rest
+    return w * rest
+
+
+def _gain_and_z(mean: Vector, std: Vector, best_f: float, xi: float) -> tuple[Vector, Vector]:
+    """best_f - xi - mean, and that in standard deviations; infinite or 0 where std is 0."""
+    gain = best_f - xi - mean
+    certain = np.where(gain == 0, 0.0, np.copysign(np.inf, gain))
+    # A tiny std may take the quotient beyond the largest float: infinite is then right.
+    with np.errstate(over="ignore"):
+        return gain, np.divide(gain, std, out=certain, where=std > 0)
+
+
+def _ei(mean: Vector, std: Vector, best_f: float, *, xi: float, kappa: float) -> Vector:
+    gain, z = _gain_and_z(mean, std, best_f, xi)
+    # h(z) = max(z, 0) + h(-|z|): in this form no gain is too large and no std too small.
+    improvement: Vector = np.maximum(gain, 0.0) + std * np.exp(log_h(-np.abs(z)))
+    return improvement
+
+
+def _log_ei(mean: Vector, std: Vector, best_f: float, *, xi: float, kappa: float) -> Vector:
+    _, z = _gain_and_z(mean, std, best_f, xi)
+    below = z < 0
+    factor = np.where(below, std, _ei(mean, std, best_f, xi=xi, kappa=kappa))
+    log_factor = np.log(factor, out=np.full_like(factor, -np.inf), where=factor > 0)
+    score: Vector = log_factor + np.where(below, log_h(z), 0.0)
+    return score
+
+
+def _pi(mean: Vector, std: Vector, best_f: float, *, xi: float, kappa: float) -> Vector:
+    gain, z = _gain_and_z(mean, std, best_f, xi)
+    return np.where(std > 0, ndtr(z), (gain > 0).astype(float))
+
+
+def _ucb(mean: Vector, std: Vector, best_f: float, *, xi: float, kappa: float) -> Vector:
+    return kappa * std - mean
+
+
+ACQUISITIONS: Final[dict[str, Score]] = {
+    "ei": _ei,
+    "log_ei": _log_ei,
+    "ucb": _ucb,
+    "lcb": _ucb,
+    "pi": _pi,
+}
+"""The scores by name; a lower bound is minimised where its upper one is maximised."""
+
+
+def acquisition_named(name: str) -> Score:
+    """The score of that name, on arrays of means and standard deviations.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    if name not in ACQUISITIONS:
+        raise ValueError(
+            f"acquisition must be one of {', '.join(map(repr, ACQUISITIONS))}, but got {name!r}."
+        )
+    return ACQUISITIONS[name]

@@ -1,0 +1,215 @@
+"""Where to look next: a function of the space, what is known, what runs, seed and number.
+
+Nothing but these decides, so that a search that was interrupted goes on as if it had not been.
+"""
+
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass
+from functools import partial
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chromasonic.bayesopt.acquisition import acquisition_named
+from chromasonic.bayesopt.beliefs import Beliefs
+from chromasonic.bayesopt.features import Features
+from chromasonic.bayesopt.initial_design import design_named
+from chromasonic.bayesopt.kernels import kernel_named
+from chromasonic.bayesopt.lattice import Lattice
+from chromasonic.bayesopt.maximize import (
+    Effort,
+    best_point,
+    farthest_point,
+    gradient_ascent,
+)
+from chromasonic.bayesopt.observations import Observation
+from chromasonic.bayesopt.space import Params, Space, Value
+from chromasonic.bayesopt.surrogate import (
+    FittedSurrogate,
+)
+from chromasonic.errors import SpaceError
+
+Array = NDArray[np.float64]
+
+_N_ANCHORS = 5
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """How proposals are made.
+
+    Attributes:
+        n_initial: Points proposed before the model is asked, given ones included.
+        initial_design: 'latin_hypercube', 'sobol' or 'random'; all but the last begin with the
+            middle of the space.
+        acquisition: 'log_ei', 'ei', 'pi', 'ucb' or 'lcb'.
+        xi: How far below the best a value must fall to count, in units of the objective.
+        kappa: Standard deviations below the mean, for 'ucb' and 'lcb'.
+        kernel: 'matern52', 'matern32', 'matern12' or 'rbf'.
+        initial_points: Proposed first.
+    """
+
+    n_initial: int = 5
+    initial_design: str = "latin_hypercube"
+    acquisition: str = "log_ei"
+    xi: float = 0.0
+    kappa: float = 2.0
+    kernel: str = "matern52"
+    initial_points: tuple[Params, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.n_initial < 1:
+            raise ValueError(f"n_initial must be at least 1, but got {self.n_initial!r}.")
+        design_named(self.initial_design)
+        acquisition_named(self.acquisition)
+        kernel_named(self.kernel)
+        if not (np.isfinite(self.xi) and np.isfinite(self.kappa) and self.kappa >= 0):
+            raise ValueError(
+                "xi and kappa must be finite and kappa not negative, but got "
+                f"xi={self.xi!r} and kappa={self.kappa!r}."
+            )
+
+
+@final
+class Proposer:
+    """Makes proposals in one space. What it keeps between calls is a cache.
+
+    Args:
+        space: The search space.
+        strategy: How to choose.
+        seed: Of the design and of every search for the best acquisition.
+
+    Raises:
+        SpaceError: If an initial point is not one of the space.
+        ValueError: If the strategy names something unknown.
+    """
+
+    def __init__(self, space: Space, strategy: Strategy, seed: int) -> None:
+        for params in strategy.initial_points:
+            space.validate(params)
+        self._space = space
+        self._strategy = strategy
+        self._seed = seed
+        self._lattice = Lattice(space)
+        self._features = Features(space)
+        self._beliefs = Beliefs(self._features, strategy.kernel)
+        self._encoded: dict[int, tuple[Params, Array]] = {}
+        self._design: Array | None = None
+
+    def propose(
+        self, observations: Sequence[Observation], running: Mapping[int, Params], number: int
+    ) -> dict[str, Value]:
+        """The point to evaluate as proposal `number`.
+
+        Args:
+            observations: What is known, in the order of their numbers.
+            running: Points under evaluation, by number.
+            number: How many proposals came before.
+        """
+        strategy = self._strategy
+        if number < len(strategy.initial_points):
+            return dict(strategy.initial_points[number])
+        rng = np.random.default_rng([self._seed, number])
+        known = self._encode({o.number: o.params for o in observations})
+        pending = self._encode(running)
+        taken = set(self._lattice.keys(np.vstack([known, pending])))
+        if number < strategy.n_initial:
+            u = self._initial(number - len(strategy.initial_points), taken, rng)
+        else:
+            u = self._chosen(observations, known, pending, taken, rng)
+        if u is None:
+            u = self._lattice.random(1, rng)[0]
+        return self._decode(u)
+
+    def within(self, places: Mapping[str, Array]) -> "Proposer":
+        """One that proposes from these places of the cube alone, and learns from all.
+
+        Args:
+            places: For each parameter that is not free the places it may take, ascending.
+        """
+        narrowed = copy(self)
+        columns = list(self._space)
+        narrowed._lattice = self._lattice.within(
+            {columns.index(name): open_places for name, open_places in places.items()}
+        )
+        return narrowed
+
+    def surrogate(self, observations: Sequence[Observation]) -> FittedSurrogate:
+        """The model of what is known, in units of the values told.
+
+        Raises:
+            ValueError: If no observation has a finite value.
+        """
+        known = self._encode({o.number: o.params for o in observations})
+        return self._beliefs.surrogate(observations, known)
+
+    def _initial(self, index: int, taken: set[bytes], rng: np.random.Generator) -> Array | None:
+        if self._design is None:
+            self._design = self._new_design()
+        u: Array = self._lattice.snap(self._design[index][None])[0]
+        if self._lattice.keys(u[None])[0] not in taken:
+            return u
+        return best_point(self._lattice, partial(_anywhere, rng), u[None], taken, rng)
+
+    def _new_design(self) -> Array:
+        strategy = self._strategy
+        n = strategy.n_initial - len(strategy.initial_points)
+        rng = np.random.default_rng(self._seed)
+        draw = design_named(strategy.initial_design)
+        if strategy.initial_design == "random":
+            return draw(n, self._lattice.d, rng)
+        return np.vstack([np.full(self._lattice.d, 0.5), draw(n - 1, self._lattice.d, rng)])
+
+    def _chosen(
+        self,
+        observations: Sequence[Observation],
+        known: Array,
+        pending: Array,
+        taken: set[bytes],
+        rng: np.random.Generator,
+    ) -> Array | None:
+        strategy = self._strategy
+        surface = self._beliefs.surface(
+            observations, known, pending, strategy.acquisition, strategy.xi, strategy.kappa
+        )
+        if surface is None:
+            return self._far_from(np.vstack([known, pending]), taken, rng)
+        effort = Effort()
+        ascend = gradient_ascent(surface, self._lattice, effort.ascent_steps)
+        anchors = self._beliefs.anchors(observations, known, _N_ANCHORS)
+        return best_point(self._lattice, surface, anchors, taken, rng, effort, ascend)
+
+    def _far_from(self, U: Array, taken: set[bytes], rng: np.random.Generator) -> Array | None:
+        Z = self._features(U)
+
+        def distance(candidates: Array) -> Array:
+            if not len(Z):
+                return _anywhere(rng, candidates)
+            gaps = self._features(candidates)[:, None, :] - Z
+            nearest: Array = np.einsum("ijk,ijk->ij", gaps, gaps).min(axis=1)
+            return nearest
+
+        return farthest_point(self._lattice, distance, taken, rng)
+
+    def _encode(self, points: Mapping[int, Params]) -> Array:
+        """Rows of the cube; those of a number seen before with the same values are kept."""
+        rows = []
+        for number, params in points.items():
+            kept = self._encoded.get(number)
+            if kept is None or kept[0] is not params:
+                kept = (params, self._space.encode([params])[0])
+                self._encoded[number] = kept
+            rows.append(kept[1])
+        return np.array(rows).reshape(len(rows), self._lattice.d)
+
+    def _decode(self, u: Array) -> dict[str, Value]:
+        try:
+            return self._space.decode(u[None])[0]
+        except SpaceError:
+            return self._space.decode(self._lattice.filled(u[None]))[0]
+
+
+def _anywhere(rng: np.random.Generator, U: Array) -> Array:
+    return rng.random(len(U))
