@@ -1,3 +1,6 @@
+import importlib
+import inspect
+import pkgutil
 import subprocess
 import sys
 
@@ -40,8 +43,44 @@ def test_the_optimizer_can_be_had_without_optuna():
     assert not {"optuna", "torch", "rich"} & loaded
 
 
-def test_the_public_names_are_those_of_all():
-    for name in chromasonic.__all__:
-        assert getattr(chromasonic, name) is not None
+PACKAGES = ["chromasonic", "chromasonic.bayesopt"]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_what_is_public_is_what_all_names(package):
+    module = importlib.import_module(package)
+    assert module.__all__ == sorted(module.__all__)
+    public = {
+        name
+        for name in vars(module)
+        if not name.startswith("_") and not inspect.ismodule(getattr(module, name))
+    }
+    # These only serve the file itself.
+    assert public - {"TYPE_CHECKING", "Any", "import_module"} <= set(module.__all__)
+    for name in module.__all__:
+        assert getattr(module, name) is not None
+        assert name in dir(module)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_submodule_bears_a_public_name(package):
+    module = importlib.import_module(package)
+    submodules = {info.name for info in pkgutil.iter_modules(module.__path__)}
+    assert not submodules & set(module.__all__)
+
+
+def test_a_name_that_is_not_public_is_refused():
     with pytest.raises(AttributeError, match="no_such_name"):
         chromasonic.no_such_name  # noqa: B018
+
+
+def test_the_optimizer_and_its_pictures_are_had_without_torch():
+    loaded = modules_after(
+        "from chromasonic import bayesian_optimization, plot_optimization_trajectory"
+    )
+    assert "scipy" in loaded
+    assert not {"torch", "matplotlib"} & loaded
+
+
+def test_importing_the_package_alone_loads_next_to_nothing():
+    assert not {"numpy", "optuna", "scipy"} & modules_after("import chromasonic")

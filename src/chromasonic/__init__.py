@@ -6,24 +6,84 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from chromasonic.bayesopt import (
+        Categorical,
+        Fixed,
+        Float,
+        GaussianProcess,
+        Integer,
+        OptimizationResult,
+        Optimizer,
+        Ordinal,
+        Space,
+        bayesian_optimization,
+        compare_searches,
+        expected_improvement,
+        find_next_point,
+        log_expected_improvement,
+        lower_confidence_bound,
+        parameter_importance,
+        probability_of_improvement,
+        sample_random_point,
+        upper_confidence_bound,
+    )
     from chromasonic.melody_generation.data import load_corpus
     from chromasonic.melody_generation.hyperparameter_search import (
         HyperparameterOptimizer,
         HyperparameterSearchSpace,
     )
+    from chromasonic.reporting.figures.trajectory import (
+        plot_optimization_trajectory,
+        plot_search_comparison,
+    )
 
-__all__ = ["HyperparameterOptimizer", "HyperparameterSearchSpace", "__version__", "load_corpus"]
+__all__ = [
+    "Categorical",
+    "Fixed",
+    "Float",
+    "GaussianProcess",
+    "HyperparameterOptimizer",
+    "HyperparameterSearchSpace",
+    "Integer",
+    "OptimizationResult",
+    "Optimizer",
+    "Ordinal",
+    "Space",
+    "__version__",
+    "bayesian_optimization",
+    "compare_searches",
+    "expected_improvement",
+    "find_next_point",
+    "load_corpus",
+    "log_expected_improvement",
+    "lower_confidence_bound",
+    "parameter_importance",
+    "plot_optimization_trajectory",
+    "plot_search_comparison",
+    "probability_of_improvement",
+    "sample_random_point",
+    "upper_confidence_bound",
+]
 
+_BAYESOPT = "chromasonic.bayesopt"
 _SEARCH = "chromasonic.melody_generation.hyperparameter_search"
-_HOMES = {
+_TRAJECTORY = "chromasonic.reporting.figures.trajectory"
+_ELSEWHERE = {
     "HyperparameterOptimizer": _SEARCH,
     "HyperparameterSearchSpace": _SEARCH,
     "load_corpus": "chromasonic.melody_generation.data",
+    "plot_optimization_trajectory": _TRAJECTORY,
+    "plot_search_comparison": _TRAJECTORY,
 }
 
 
 def __getattr__(name: str) -> Any:
     """A public name, loaded when it is first asked for: PyTorch takes seconds."""
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_ELSEWHERE.get(name, _BAYESOPT)), name)
+
+
+def __dir__() -> list[str]:
+    """The public names, loaded or not."""
+    return __all__

@@ -332,20 +332,23 @@ def test_dollar_signs_are_shown_and_start_no_formula(trial, result):
 def test_importance_is_drawn_as_it_stands_in_the_result(trial, result):
     found = result(search(trial, FOURTEEN, 60), space=FOURTEEN.to_dict())
     (axes,) = draw_importance(found).axes
-    effects = found["importance"]
-    widths = [bar.get_width() for bar in axes.patches]
-    assert widths == [effect["estimate"] for effect in effects]
+    effects = found.importance
+    assert [bar.get_width() for bar in axes.patches] == [e.total.estimate for e in effects]
     names = [label.get_text() for label in axes.get_yticklabels()]
-    assert names[0] == effects[0]["name"] == "learning_rate"
-    (whiskers,) = (lines.get_segments() for lines in axes.collections)
-    ends = [[segment[0][0], segment[1][0]] for segment in whiskers]
-    np.testing.assert_allclose(ends, [[effect["low"], effect["high"]] for effect in effects])
+    assert names[0] == effects[0].name == "learning_rate"
+    assert len(names) == 14
+    alone = artist(axes, "alone").get_offsets()[:, 0]
+    assert alone.tolist() == [e.main.estimate for e in effects]
+    whiskers = next(c for c in axes.collections if hasattr(c, "get_segments"))
+    ends = [[segment[0][0], segment[1][0]] for segment in whiskers.get_segments()]
+    np.testing.assert_allclose(ends, [[e.total.low, e.total.high] for e in effects])
 
 
-def test_parameters_that_cannot_be_judged_yet_are_named(trial, result):
-    found = result(search(trial, FOURTEEN, 30), space=FOURTEEN.to_dict())
-    figure = draw_importance(found)
-    assert figure.get_supxlabel() == "Not enough data on: momentum"
+def test_trials_that_may_differ_by_chance_give_a_picture_that_says_so(trial, result):
+    rng = np.random.default_rng(0)
+    trials = [trial(i, [rng.normal()], params=ONE.sample(rng)) for i in range(20)]
+    (said,) = texts(draw_importance(result(trials, space=ONE.to_dict())))
+    assert said.endswith("between 20 finished trials may be chance.")
 
 
 def test_too_few_trials_give_a_picture_that_says_so(trial, result):

@@ -85,7 +85,7 @@ def writes(monkeypatch):
     counted = []
     monkeypatch.setattr(
         "chromasonic.reporting.result_files.write_result_files",
-        lambda found, folder: counted.append(folder),
+        lambda found, folder, in_full: counted.append(in_full),
     )
     return counted
 
@@ -101,7 +101,17 @@ def test_the_first_trial_is_written_at_once_and_the_next_ones_after_a_pause(
     assert len(writes) == 1
     clock.now += 0.6
     files.on_trial_end(trial(2), None)
-    assert len(writes) == 2
+    assert writes == [False, False]
+
+
+def test_importance_is_worked_out_only_for_files_in_full(trial, result, tmp_path, monkeypatch):
+    found = result([trial(0)])
+    monkeypatch.setattr(type(found), "importance", property(lambda self: 1 / 0))
+    write_result_files(found, tmp_path, in_full=False)
+    stored = json.loads((tmp_path / RESULTS_FILE).read_text(encoding="utf-8"))
+    assert set(found) - set(stored) == {"importance"}
+    with pytest.raises(ZeroDivisionError):
+        write_result_files(found, tmp_path)
 
 
 def test_an_epoch_writes_what_a_trial_left_to_write_and_only_once(

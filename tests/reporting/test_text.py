@@ -1,6 +1,10 @@
+import numpy as np
+
+from chromasonic.bayesopt import Float, Space
 from chromasonic.reporting.text import (
     REPORT_TRIALS,
     best_baseline,
+    importance_lines,
     params_line,
     report,
     summary_lines,
@@ -78,6 +82,25 @@ def test_the_summary_names_study_model_endings_and_the_best_beside_the_baseline(
         "Best value: 1.5000 nats per note (trial 1)",
         "Best n-gram on the same notes: 1.9000 nats per note (trigram)",
     ]
+
+
+def test_importance_is_told_with_intervals_the_most_important_first(trial, result):
+    space = Space({"momentum": Float(0.0, 1.0), "rate": Float(0.0, 1.0)})
+    rng = np.random.default_rng(0)
+    points = [space.sample(rng) for _ in range(30)]
+    trials = [trial(i, [2 + params["rate"]], params=params) for i, params in enumerate(points)]
+    found = result(trials, space=space.to_dict())
+    head, first, second = importance_lines(found)
+    assert head.startswith("Importance of hyperparameters")
+    assert first == "  rate      1.00 (1.00 to 1.00), alone 1.00 (1.00 to 1.00)"
+    assert second.startswith("  momentum  0.00 (0.00 to 0.")
+    assert first in report(found)
+    assert "Importance" not in report(found, in_full=False)
+
+
+def test_too_few_trials_have_no_importance(trial, result):
+    lines = ["Importance of hyperparameters: not enough data yet"]
+    assert importance_lines(result([trial(0)])) == lines
 
 
 def test_an_empty_result_has_a_summary(result):

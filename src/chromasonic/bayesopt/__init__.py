@@ -1,5 +1,20 @@
 """A Gaussian process optimizer for hyperparameters, on numpy and scipy alone."""
 
+from chromasonic.bayesopt.acquisition import (
+    expected_improvement,
+    log_expected_improvement,
+    lower_confidence_bound,
+    probability_of_improvement,
+    upper_confidence_bound,
+)
+from chromasonic.bayesopt.convergence import AverageConvergence, Convergence
+from chromasonic.bayesopt.gaussian_process import GaussianProcess
+from chromasonic.bayesopt.grid import compare_searches
+from chromasonic.bayesopt.importance import parameter_importance
+from chromasonic.bayesopt.loop import bayesian_optimization
+from chromasonic.bayesopt.next_point import find_next_point, sample_random_point
+from chromasonic.bayesopt.optimizer import Optimizer, Proposal
+from chromasonic.bayesopt.result import OptimizationResult
 from chromasonic.bayesopt.space import (
     Categorical,
     Fixed,
@@ -10,16 +25,34 @@ from chromasonic.bayesopt.space import (
     Space,
 )
 from chromasonic.bayesopt.space_toml import read_space, space_from_toml, space_to_toml
+from chromasonic.bayesopt.stopping import StoppedBy
 
 __all__ = [
+    "AverageConvergence",
     "Categorical",
+    "Convergence",
     "Fixed",
     "Float",
+    "GaussianProcess",
     "Integer",
+    "OptimizationResult",
+    "Optimizer",
     "Ordinal",
     "Parameter",
+    "Proposal",
     "Space",
+    "StoppedBy",
+    "bayesian_optimization",
+    "compare_searches",
+    "expected_improvement",
+    "find_next_point",
+    "log_expected_improvement",
+    "lower_confidence_bound",
+    "parameter_importance",
+    "probability_of_improvement",
     "read_space",
+    "sample_random_point",
     "space_from_toml",
     "space_to_toml",
+    "upper_confidence_bound",
 ]

@@ -1,17 +1,18 @@
 """How much each hyperparameter explains of the loss, and how sure that is."""
 
-import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chromasonic.bayesopt import Fixed, Parameter
+from chromasonic.bayesopt.importance import MIN_POINTS
 from chromasonic.reporting.figures.canvas import (
     BLUE,
     INK,
+    YELLOW,
     dress,
+    legend_below,
     message,
     new_figure,
     plain,
@@ -19,8 +20,7 @@ from chromasonic.reporting.figures.canvas import (
     shortened,
     title,
 )
-from chromasonic.tuning.importance import MIN_TRIALS
-from chromasonic.tuning.records import SearchResult
+from chromasonic.tuning.records import Importance, SearchResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,60 +41,75 @@ def plot_importance(result: SearchResult, path: Path) -> Path:
 
 
 def draw_importance(result: SearchResult) -> "Figure":
-    """A bar with its 95 % interval for each parameter, or that there is not enough data."""
-    effects: Sequence[Mapping[str, Any]] = result["importance"] or ()
-    figure = new_figure(7.5, max(1.6 + 0.36 * len(effects), 3.0))
+    """A bar with its 95 % interval for each parameter, or that there is not enough data.
+
+    The bar is the total effect; a mark within tells how much of it the parameter has alone.
+    """
+    effects = result.importance or []
+    figure = new_figure(7.5, max(2.0 + 0.36 * len(effects), 3.0))
     axes = figure.add_subplot()
     if not effects:
         message(axes, _not_enough(result))
         return figure
     dress(axes, grid="x")
     _draw_bars(axes, effects)
-    title(axes, "What each hyperparameter alone explains of the loss")
-    axes.set_xlabel(
-        "share of the variance of ranked losses, with 95 % interval", color=INK, fontsize=9.5
-    )
-    if unknown := _unknown(result, effects):
-        note = textwrap.fill(f"Not enough data on: {', '.join(unknown)}", 90)
-        figure.supxlabel(plain(note), color=INK, fontsize=8.5)
+    title(axes, "What each hyperparameter explains of the loss")
+    axes.set_xlabel("share of the variance of the loss over the space", color=INK, fontsize=9.5)
+    legend_below(figure, axes)
     return figure
 
 
-def _draw_bars(axes: "Axes", effects: Sequence[Mapping[str, Any]]) -> None:
+def _draw_bars(axes: "Axes", effects: Sequence[Importance]) -> None:
     from matplotlib.ticker import PercentFormatter
 
     rows = np.arange(len(effects))
-    estimate, low, high = (
-        np.array([effect[key] for effect in effects]) for key in ("estimate", "low", "high")
+    total = [effect.total for effect in effects]
+    estimate, low, high = np.array([[t.estimate, t.low, t.high] for t in total]).T
+    axes.barh(
+        rows,
+        estimate,
+        height=0.55,
+        color=BLUE,
+        alpha=0.75,
+        label="alone and together with others",
     )
-    axes.barh(rows, estimate, height=0.55, color=BLUE, alpha=0.75)
     axes.errorbar(
         estimate,
         rows,
         xerr=(estimate - low, high - estimate),
-        fmt="o",
-        markersize=4,
-        color=INK,
+        fmt="none",
+        ecolor=INK,
         elinewidth=1.2,
         capsize=3,
+        label="95 % interval",
     )
-    axes.set_yticks(rows, [plain(shortened(effect["name"], 30)) for effect in effects])
+    axes.scatter(
+        [effect.main.estimate for effect in effects],
+        rows,
+        s=34,
+        marker="D",
+        c=YELLOW,
+        edgecolors=INK,
+        linewidths=0.8,
+        zorder=4,
+        clip_on=False,
+        label="alone",
+    )
+    axes.set_yticks(rows, [plain(shortened(effect.name, 30)) for effect in effects])
     axes.set_ylim(len(effects) - 0.5, -0.5)
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_formatter(PercentFormatter(1.0))
-    axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="y", length=0, pad=8)
 
 
 def _not_enough(result: SearchResult) -> str:
-    n_different = len({trial.value for trial in result.ranking()})
+    n_finished = len(result.ranking())
+    if n_finished < MIN_POINTS:
+        return (
+            "Not enough data yet to say what matters.\n"
+            f"That takes {MIN_POINTS} finished trials; so far {n_finished}."
+        )
     return (
         "Not enough data yet to say what matters.\n"
-        f"That takes {MIN_TRIALS} finished trials with different losses; so far {n_different}."
+        f"The differences between {n_finished} finished trials may be chance."
     )
-
-
-def _unknown(result: SearchResult, effects: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The varied parameters that could not be judged."""
-    space: Mapping[str, Parameter] = result.space or {}
-    known = {effect["name"] for effect in effects}
-    return [n for n in space if n not in known and not isinstance(space[n], Fixed)]

@@ -1,0 +1,262 @@
+"""A whole search in one call."""
+
+import logging
+import math
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chromasonic.bayesopt.acquisition import acquisition_named
+from chromasonic.bayesopt.initial_design import design_named
+from chromasonic.bayesopt.kernels import kernel_named
+from chromasonic.bayesopt.lattice import Lattice
+from chromasonic.bayesopt.optimizer import Optimizer
+from chromasonic.bayesopt.result import OptimizationResult, losses_of, tell_loss
+from chromasonic.bayesopt.space import Params, Space, Value
+from chromasonic.bayesopt.space.values import is_integer, is_number, is_real
+from chromasonic.bayesopt.stopping import (
+    CONFIRMATIONS,
+    StoppedBy,
+    candidates,
+    evaluations_without_improvement,
+    expected_gain,
+)
+
+_log = logging.getLogger(__name__)
+
+# A random stream of its own, beside those of proposals and of the regret left.
+_GAIN = 1
+
+
+def bayesian_optimization(
+    objective: Callable[[dict[str, Any]], float],
+    bounds: Mapping[str, object],
+    n_iterations: int = 50,
+    n_initial: int = 5,
+    acquisition: str = "ei",
+    kernel: str = "matern52",
+    initial_design: str = "latin_hypercube",
+    patience: int | None = 10,
+    target: float | None = None,
+    maximize: bool = False,
+    seed: int | None = None,
+    callback: Callable[[OptimizationResult], object] | None = None,
+    *,
+    min_expected_gain: float | None = None,
+    initial_points: Sequence[Params] = (),
+    xi: float = 0.0,
+    kappa: float = 2.0,
+    verbose: bool = True,
+) -> OptimizationResult:
+    """The best parameters that `n_initial + n_iterations` evaluations find.
+
+    How each bound was read is shown once at the beginning, and stands in the result, which
+    `print` shows.
+
+    Args:
+        objective: Gets a dict of parameters and returns a number; nan and infinities count as
+            failures: they teach where not to go.
+        bounds: For each name a pair (low, high), a list of choices or a parameter type, as
+            `Space.from_bounds` reads them; or a `Space`.
+        n_iterations: Evaluations chosen by the model.
+        n_initial: Evaluations before that; raised to the number of `initial_points`.
+        acquisition: 'ei', 'log_ei' (the same maximum), 'ucb', 'lcb' or 'pi'.
+        kernel: 'matern52', 'matern32', 'matern12' or 'rbf'.
+        initial_design: 'latin_hypercube', 'sobol' or 'random'.
+        patience: Stops when so many evaluations in a row, after the initial ones, found nothing
+            better; None never does.
+        target: Stops when a value is at least as good as this, in the user's sign.
+        maximize: Whether higher is better.
+        seed: Same seed, same proposals; None draws one, which the result holds.
+        callback: Called with the result so far after each evaluation; True stops.
+        min_expected_gain: Stops when the model has expected the evaluations left to gain less
+            than this, in units of the objective, three times in a row after the initial ones
+            (see `stopping.ExpectedGain`); None never does.
+        initial_points: Evaluated first: what is already believed to be good.
+        xi: How much better a value must be to count, for 'ei', 'log_ei' and 'pi'.
+        kappa: Standard deviations that 'ucb' and 'lcb' look beyond the mean.
+        verbose: Whether to show how bounds were read, unless they are a `Space` and so were
+            read before: in the log of `chromasonic` where that takes INFO, else on standard
+            error.
+
+    Returns:
+        Also after Ctrl-C, with what was evaluated until then.
+
+    Raises:
+        SpaceError: If the bounds make no sense or an initial point lies outside.
+        ValueError: If an argument is out of range or names something unknown.
+        TypeError: If the objective returns something that is not a number.
+        Exception: What the objective or the callback raised; its attribute `result` holds the
+            result so far.
+    """
+    _check_counts(n_iterations=n_iterations, n_initial=n_initial)
+    _check_numbers(xi=xi, kappa=kappa)
+    if patience is not None:
+        _check_counts(patience=patience)
+    if target is not None:
+        _check_numbers(target=target)
+    if min_expected_gain is not None and not (
+        is_number(min_expected_gain) and min_expected_gain > 0
+    ):
+        raise ValueError(
+            f"min_expected_gain must be a number above 0, but got {min_expected_gain!r}. "
+            "Use None to go on whatever is expected."
+        )
+    if seed is not None and not (is_integer(seed) and seed >= 0):
+        raise ValueError(f"seed must be None or a whole number from 0 on, but got {seed!r}.")
+    acquisition_named(acquisition)
+    design_named(initial_design)
+    kernel_named(kernel)
+    space = Space.from_bounds(bounds)
+    search = _Search(
+        space,
+        int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else int(seed),
+        maximize,
+        {
+            "n_initial": max(n_initial, len(initial_points)),
+            "initial_design": initial_design,
+            "acquisition": acquisition,
+            "xi": float(xi),
+            "kappa": float(kappa),
+            "kernel": kernel,
+            "initial_points": tuple(dict(point) for point in initial_points),
+        },
+    )
+    if verbose and not isinstance(bounds, Space):
+        _show_once(space)
+    rules = _Rules(n_iterations, patience, target, min_expected_gain)
+    try:
+        while True:
+            search.evaluate(objective)
+            if callback is not None and _is_true(callback(search.result())):
+                return search.result(StoppedBy.CALLBACK)
+            if (stopped_by := search.reason_to_stop(rules)) is not None:
+                return search.result(stopped_by)
+    except KeyboardInterrupt:
+        return search.result(StoppedBy.INTERRUPTED)
+    except Exception as error:
+        error.result = search.result(StoppedBy.EXCEPTION)  # type: ignore[attr-defined]
+        raise
+
+
+def _show_once(space: Space) -> None:
+    """Tells how bounds were read, to the log or to who has none."""
+    lines = "\n".join(["bounds read as:", *(f"  {line}" for line in space.describe())])
+    if _log.isEnabledFor(logging.INFO):
+        _log.info(lines)
+    else:
+        sys.stderr.write(lines + "\n")
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """When a search stops, as the user said."""
+
+    n_iterations: int
+    patience: int | None
+    target: float | None
+    min_expected_gain: float | None
+
+
+class _Search:
+    """What was evaluated so far, and the optimizer that was told."""
+
+    def __init__(
+        self, space: Space, seed: int, maximize: bool, settings: Mapping[str, Any]
+    ) -> None:
+        self._space = space
+        self._seed = seed
+        self._maximize = maximize
+        self._settings = settings
+        self._optimizer = Optimizer(space, seed=seed, **settings)
+        self._n_hopeless = 0
+        # Pairs, so that Ctrl-C cannot come between a point and its value.
+        self._observed: list[tuple[dict[str, Value], float]] = []
+
+    def evaluate(self, objective: Callable[[dict[str, Any]], float]) -> None:
+        """Ask for a point, evaluate it, tell its value."""
+        proposal = self._optimizer.ask()
+        y = as_value(objective(dict(proposal.params)))
+        self._observed.append((proposal.params, y))
+        tell_loss(self._optimizer, proposal, self._losses()[-1])
+
+    def result(self, stopped_by: StoppedBy | None = None) -> OptimizationResult:
+        """A copy of what is known."""
+        return OptimizationResult(
+            [dict(params) for params, _ in self._observed],
+            [y for _, y in self._observed],
+            stopped_by,
+            self._space,
+            self._maximize,
+            self._seed,
+            self._settings,
+        )
+
+    def reason_to_stop(self, rules: _Rules) -> StoppedBy | None:
+        """The first rule that says to stop after the last evaluation, if one does."""
+        losses, n_initial = self._losses(), self._settings["n_initial"]
+        left = n_initial + rules.n_iterations - len(losses)
+        if rules.target is not None:
+            highest_loss = -rules.target if self._maximize else rules.target
+            if losses[-1] <= highest_loss:
+                return StoppedBy.TARGET
+        if left == 0:
+            return StoppedBy.ITERATIONS
+        stale = evaluations_without_improvement(losses, n_initial)
+        if rules.patience is not None and stale >= rules.patience:
+            return StoppedBy.PATIENCE
+        if rules.min_expected_gain is not None and len(losses) >= n_initial:
+            gain = self._expected_gain(left)
+            hopeless = gain is not None and gain < rules.min_expected_gain
+            self._n_hopeless = self._n_hopeless + 1 if hopeless else 0
+            if self._n_hopeless >= CONFIRMATIONS:
+                return StoppedBy.MIN_EXPECTED_GAIN
+        return None
+
+    def _expected_gain(self, n_evaluations: int) -> float | None:
+        losses = self._losses()
+        pairs = zip(self._observed, losses, strict=True)
+        points = [params for (params, _), loss in pairs if math.isfinite(loss)]
+        if not points:
+            return None
+        surrogate = self._optimizer.surrogate()
+        rng = np.random.default_rng((self._seed, len(losses), _GAIN))
+        X = candidates(Lattice(self._space), surrogate, self._space.encode(points), rng)
+        return expected_gain(surrogate, X, len(points), rng).of(n_evaluations)
+
+    def _losses(self) -> list[float]:
+        return losses_of([y for _, y in self._observed], self._maximize)
+
+
+def as_value(value: Any) -> float:
+    """What an objective returned, as a float.
+
+    Raises:
+        TypeError: If it is not a number; None, text and booleans are none.
+    """
+    native = value.item() if getattr(value, "shape", None) == () else value
+    if not is_real(native):
+        raise TypeError(
+            f"the objective must return a number, but it returned {value!r:.80}. "
+            "Return the value as a float; nan where there is none."
+        )
+    return float(native)
+
+
+def _is_true(answer: object) -> bool:
+    return isinstance(answer, bool | np.bool_) and bool(answer)
+
+
+def _check_counts(**counts: object) -> None:
+    for name, count in counts.items():
+        if not is_integer(count) or count < 1:
+            raise ValueError(f"{name} must be a whole number of at least 1, but got {count!r}.")
+
+
+def _check_numbers(**numbers: object) -> None:
+    for name, number in numbers.items():
+        if not is_number(number):
+            raise ValueError(f"{name} must be a finite number, but got {number!r}.")

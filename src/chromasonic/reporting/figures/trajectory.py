@@ -1,0 +1,285 @@
+"""The course of an optimization from plain values, and of several methods side by side."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chromasonic.bayesopt.convergence import best_so_far
+from chromasonic.reporting.figures.canvas import (
+    BLUE,
+    GREEN,
+    INK,
+    PURPLE,
+    RED,
+    YELLOW,
+    dress,
+    legend_below,
+    message,
+    new_figure,
+    plain,
+    save,
+    title,
+)
+from chromasonic.reporting.figures.limits import loss_limits
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Vector = NDArray[np.float64]
+
+_COLOURS = (BLUE, RED, GREEN, PURPLE, YELLOW)
+_DASHES = ("solid", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)), (0, (8, 3)))
+
+
+class Comparison(Protocol):
+    """What several methods observed; `chromasonic.bayesopt.grid.SearchComparison` is one."""
+
+    @property
+    def values(self) -> Mapping[str, ArrayLike]:
+        """For each method its values, shape (n_repeats, n_evaluations), in the user's sign."""
+
+    @property
+    def maximize(self) -> bool:
+        """Whether higher is better."""
+
+
+def plot_optimization_trajectory(
+    X_observed: Sequence[Any],
+    y_observed: ArrayLike,
+    maximize: bool = False,
+    *,
+    path: Path | str | None = None,
+    ax: "Axes | None" = None,
+) -> "Figure":
+    """The figure of `draw_optimization_trajectory`, also written to `path` if one is given.
+
+    Args:
+        X_observed: The points evaluated; only their number is looked at.
+        y_observed: Their values in order; nan and infinities allowed.
+        maximize: Whether higher is better.
+        path: Where it is written; the ending chooses the format, PNG without one.
+        ax: Axes to draw on, instead of a figure of its own.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+        ValueError: There are not as many points as values.
+    """
+    values = np.asarray(y_observed, dtype=float)
+    if values.shape != (len(X_observed),):
+        raise ValueError(
+            "X_observed and y_observed must have the same length, "
+            f"but got {len(X_observed)} points and values of shape {values.shape}."
+        )
+    return _written(draw_optimization_trajectory(values, maximize, ax=ax), path)
+
+
+def draw_optimization_trajectory(
+    y_observed: ArrayLike, maximize: bool = False, *, ax: "Axes | None" = None
+) -> "Figure":
+    """Each observed value by its evaluation, counted from 1, and the best so far.
+
+    Args:
+        y_observed: Values in order; what is not finite stands as a tick at the bottom.
+        maximize: Whether higher is better.
+        ax: Axes to draw on, instead of a figure of its own.
+    """
+    figure, axes = _canvas(ax)
+    y = np.asarray(y_observed, dtype=float)
+    if not len(y):
+        message(axes, "Nothing has been evaluated yet.")
+        return figure
+    _dress_course(axes, len(y))
+    best = best_so_far(y, maximize=maximize)
+    _mark_values(axes, y, maximize)
+    _mark_failures(axes, y)
+    if np.isfinite(best).any():
+        found = int(np.flatnonzero(y == best[-1])[0])
+        _draw_best(axes, best, found)
+        title(axes, f"Best value {best[-1]:.6g}, at evaluation {found + 1} of {len(y)}")
+    else:
+        title(axes, f"None of {len(y)} evaluations has a finite value")
+    axes.set_ylabel("objective" + (" (higher is better)" if maximize else ""), color=INK)
+    _explain(figure, axes, ax)
+    return figure
+
+
+def plot_search_comparison(
+    comparison: Comparison, *, path: Path | str | None = None, ax: "Axes | None" = None
+) -> "Figure":
+    """The figure of `draw_search_comparison`, also written to `path` if one is given.
+
+    Args:
+        comparison: What is drawn.
+        path: Where it is written; the ending chooses the format, PNG without one.
+        ax: Axes to draw on, instead of a figure of its own.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
+    return _written(draw_search_comparison(comparison, ax=ax), path)
+
+
+def draw_search_comparison(comparison: Comparison, *, ax: "Axes | None" = None) -> "Figure":
+    """The best so far of each method: median over repeats, and the middle half of them.
+
+    Args:
+        comparison: What is drawn.
+        ax: Axes to draw on, instead of a figure of its own.
+    """
+    figure, axes = _canvas(ax)
+    courses = {
+        method: _quartiles(best_so_far(values, maximize=comparison.maximize))
+        for method, values in comparison.values.items()
+    }
+    drawn = np.concatenate([quartiles.ravel() for quartiles in courses.values()] or [np.empty(0)])
+    if not np.isfinite(drawn).any():
+        message(axes, "No method has observed a finite value yet.")
+        return figure
+    n_evaluations = max(quartiles.shape[1] for quartiles in courses.values())
+    _dress_course(axes, n_evaluations)
+    for i, (method, quartiles) in enumerate(courses.items()):
+        style = i % len(_COLOURS)
+        _draw_method(axes, method, quartiles, _COLOURS[style], _DASHES[style])
+    axes.set_ylim(_limits(drawn, comparison.maximize))
+    n_repeats = max(len(np.asarray(values)) for values in comparison.values.values())
+    spread = f"median and middle half of {n_repeats} repeats" if n_repeats > 1 else "one run"
+    title(axes, f"Best value after equally many evaluations, {spread}")
+    higher = " (higher is better)" if comparison.maximize else ""
+    axes.set_ylabel("best objective so far" + higher, color=INK)
+    _explain(figure, axes, ax)
+    return figure
+
+
+def _canvas(ax: "Axes | None") -> "tuple[Figure, Axes]":
+    if ax is not None:
+        # Axes that were removed from their figure cannot be drawn on anyway.
+        return cast("Figure", ax.get_figure(root=True)), ax
+    figure = new_figure(7.5, 4.4)
+    return figure, figure.add_subplot()
+
+
+def _explain(figure: "Figure", axes: "Axes", given: "Axes | None") -> None:
+    """A legend below a figure of our own, inside axes that belong to someone else's."""
+    if given is None:
+        legend_below(figure, axes)
+    else:
+        axes.legend(frameon=False, fontsize=9, labelcolor=INK)
+
+
+def _written(figure: "Figure", path: Path | str | None) -> "Figure":
+    if path is not None:
+        save(figure, Path(path))
+    return figure
+
+
+def _dress_course(axes: "Axes", n_evaluations: int) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    dress(axes)
+    margin = max(0.5, 0.02 * n_evaluations)
+    axes.set_xlim(1 - margin, n_evaluations + margin)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.set_xlabel("evaluation", color=INK)
+
+
+def _mark_values(axes: "Axes", y: Vector, maximize: bool) -> None:
+    """Points inside the range that is shown, triangles at its bad end."""
+    limits = _limits(y, maximize)
+    if limits is None:
+        axes.set_yticks([])
+        return
+    number = np.arange(1, len(y) + 1)
+    bad_end, marker, side = (limits[0], "v", "below") if maximize else (limits[1], "^", "above")
+    beyond = np.isfinite(y) & ((y < bad_end) if maximize else (y > bad_end))
+    inside = np.isfinite(y) & ~beyond
+    axes.scatter(
+        number[inside], y[inside], s=28, c=BLUE, alpha=0.8, linewidths=0, label="observed"
+    )
+    if beyond.any():
+        axes.scatter(
+            number[beyond],
+            np.full(beyond.sum(), bad_end),
+            s=28,
+            marker=marker,
+            facecolors="none",
+            edgecolors=BLUE,
+            linewidths=1.0,
+            clip_on=False,
+            label=f"observed, {side} the range ({beyond.sum()})",
+        )
+    axes.set_ylim(limits)
+
+
+def _mark_failures(axes: "Axes", y: Vector) -> None:
+    """Ticks at the bottom where a value is not finite."""
+    failed = np.flatnonzero(~np.isfinite(y))
+    if len(failed):
+        axes.plot(
+            failed + 1,
+            np.full(len(failed), 0.025),
+            linestyle="none",
+            marker="|",
+            markersize=9,
+            markeredgewidth=1.2,
+            color=RED,
+            alpha=0.7,
+            transform=axes.get_xaxis_transform(),
+            label=f"not finite ({len(failed)})",
+        )
+
+
+def _draw_best(axes: "Axes", best: Vector, found: int) -> None:
+    axes.step(
+        np.arange(1, len(best) + 1),
+        best,
+        where="post",
+        color=INK,
+        linewidth=1.4,
+        label="best so far",
+        zorder=3,
+    )
+    axes.scatter(
+        [found + 1],
+        [best[-1]],
+        s=150,
+        marker="*",
+        c=YELLOW,
+        edgecolors=INK,
+        linewidths=0.8,
+        zorder=4,
+    )
+
+
+def _draw_method(
+    axes: "Axes", method: str, quartiles: Vector, colour: str, dashes: object
+) -> None:
+    number = np.arange(1, quartiles.shape[1] + 1)
+    low, median, high = quartiles
+    axes.fill_between(number, low, high, step="post", color=colour, alpha=0.15, linewidth=0)
+    axes.step(
+        number,
+        median,
+        where="post",
+        color=colour,
+        linestyle=dashes,
+        linewidth=1.8,
+        label=plain(f"{method}: {median[-1]:.4g}"),
+    )
+
+
+def _quartiles(best: Vector) -> Vector:
+    """Lower quartile, median and upper quartile over repeats, shape (3, n); nan without any."""
+    quartiles = np.full((3, best.shape[1]), np.nan)
+    known = np.isfinite(best).any(axis=0)
+    quartiles[:, known] = np.nanquantile(best[:, known], [0.25, 0.5, 0.75], axis=0)
+    return quartiles
+
+
+def _limits(y: Vector, maximize: bool) -> tuple[float, float] | None:
+    """The range that is shown; a few bad values do not squash the good ones."""
+    limits = loss_limits((-y if maximize else y).tolist())
+    return (-limits[1], -limits[0]) if limits is not None and maximize else limits
