@@ -23,7 +23,7 @@ EXIT_INTERRUPTED = 130
 
 ModelName = Literal["lstm", "gru", "rnn", "transformer", "sonic"]
 DataName = Literal["corpus", "synthetic"]
-SamplerName = Literal["tpe", "random", "grid", "qmc"]
+SamplerName = Literal["auto", "gp", "tpe", "random", "grid", "qmc", "cmaes"]
 PrunerName = Literal["median", "successive_halving", "hyperband", "none"]
 
 SYNTHETIC_LENGTH = 32
@@ -78,7 +78,7 @@ def search(
     space: Annotated[
         Path | None, typer.Option(help="TOML file of what is searched; default: by model.")
     ] = None,
-    sampler: Annotated[SamplerName, typer.Option(help="How parameters are chosen.")] = "tpe",
+    sampler: Annotated[SamplerName, typer.Option(help="How parameters are chosen.")] = "auto",
     pruner: Annotated[PrunerName, typer.Option(help="How bad trials are ended.")] = "median",
     timeout: Annotated[float | None, typer.Option(min=0.001, help="Seconds for this run.")] = None,
     patience: Annotated[

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from ast import literal_eval
 from functools import partial
+from operator import itemgetter
 
 import optuna
 import pytest
@@ -55,10 +56,19 @@ class Recorder(Observer):
 class Search:
     """One study, and the drivers that work on it, one after the other, as after a restart."""
 
-    def __init__(self, space=SPACE, *, sampler="random", pruner="none", num_epochs=5, seed=0):
+    def __init__(
+        self,
+        space=SPACE,
+        *,
+        sampler="random",
+        pruner="none",
+        num_epochs=5,
+        seed=0,
+        storage=None,
+    ):
         self.space, self.sampler, self.pruner = space, sampler, pruner
         self.num_epochs, self.seed = num_epochs, seed
-        self.storage = InMemoryStorage()
+        self.storage = storage or InMemoryStorage()
         optuna.create_study(storage=self.storage, study_name="study", direction="minimize")
 
     @property
@@ -68,14 +78,23 @@ class Search:
         study.pruner = choose_pruner(self.pruner, self.num_epochs)
         return study
 
-    def run(self, objective, n_trials, *, end_after=None, checkpoints=None, **limits):
+    def run(
+        self,
+        objective,
+        n_trials,
+        *,
+        end_after=None,
+        checkpoints=None,
+        executor=InlineExecutor,
+        **limits,
+    ):
         """Why the driver ended; `end_after` epochs of this run it is asked to."""
         interrupt = Interrupt()
         recorder = Recorder(interrupt, end_after)
         driver = Driver(
             self.study,
             self.space,
-            InlineExecutor(objective, interrupt.breakable),
+            executor(objective, interrupt.breakable),
             Budget(n_trials, **limits),
             seed=self.seed,
             observers=[recorder],
@@ -142,9 +161,10 @@ class Walk:
     def __init__(self, n_epochs=4):
         self.n_epochs = n_epochs
         self.epochs_run = []
+        self.start = itemgetter("x")
 
     def __call__(self, params, trial):
-        rng, place, epoch = random.Random(trial.seed), params["x"], 0
+        rng, place, epoch = random.Random(trial.seed), self.start(params), 0
         if trial.checkpoint is not None:
             state, place, epoch = literal_eval((trial.checkpoint / "walk.txt").read_text())
             rng.setstate(state)

@@ -1,14 +1,19 @@
 import math
+import random
 import sqlite3
 import time
 
 import optuna
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from chromasonic.bayesopt import Float, Space
 from chromasonic.tuning.driver import Driver
 from chromasonic.tuning.endings import Ending
+from chromasonic.tuning.executors.inline import TrialRun
+from chromasonic.tuning.executors.protocol import EpochEnded
 from chromasonic.tuning.objective import Epoch
 from chromasonic.tuning.pruners import PRUNERS
 from chromasonic.tuning.records import read_result
@@ -266,10 +271,11 @@ def test_an_interrupted_trial_goes_back_under_its_own_number_and_runs_first(make
     assert [trial.number for trial in search.trials] == [0, 1, 2, 3]
 
 
-def test_an_interrupted_trial_teaches_nothing(make_search, falling):
-    whole = make_search(sampler="tpe", pruner="median")
+@pytest.mark.parametrize("sampler", ["gp", "tpe"])
+def test_an_interrupted_trial_teaches_nothing(make_search, falling, sampler):
+    whole = make_search(sampler=sampler, pruner="median")
     whole.run(falling, 16)
-    parts = make_search(sampler="tpe", pruner="median")
+    parts = make_search(sampler=sampler, pruner="median")
     while parts.run(falling, 16, end_after=12) == "interrupted":
         pass
     assert parts.outcome == whole.outcome
@@ -317,7 +323,7 @@ def test_a_pause_whose_save_raises_still_queues_the_trial(make_search, tmp_path)
 
 
 @pytest.mark.parametrize("pruner", PRUNERS)
-@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "grid"])
+@pytest.mark.parametrize("sampler", ["gp", "tpe", "random", "qmc", "grid"])
 def test_the_same_seed_gives_the_same_search(make_search, falling, sampler, pruner):
     outcomes = []
     for seed in (4, 4, 5):
@@ -328,7 +334,7 @@ def test_the_same_seed_gives_the_same_search(make_search, falling, sampler, prun
 
 
 @pytest.mark.parametrize("pruner", ["median", "hyperband", "successive_halving"])
-@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "grid"])
+@pytest.mark.parametrize("sampler", ["gp", "tpe", "random", "qmc", "grid"])
 def test_a_search_stopped_after_any_trial_goes_on_as_if_it_had_not_been(
     make_search, falling, sampler, pruner
 ):
@@ -407,6 +413,60 @@ def test_a_continued_trial_is_pruned_as_the_uninterrupted_one(make_search, tmp_p
             pass
         assert parts.outcome == whole.outcome
         assert "pruned" in {trial.ending for trial in whole.trials}
+
+
+class TwoSlots:
+    """Runs two trials by turns; whose turn it is depends on their epochs, not on the process."""
+
+    slots = 2
+
+    def __init__(self, objective, breakable):
+        self.objective, self.breakable = objective, breakable
+        self.runs, self.n_epochs = {}, {}
+
+    def submit(self, task):
+        number = task.trial.number
+        self.runs[number] = TrialRun(self.objective, task, self.breakable)
+        self.n_epochs[number] = len(task.epochs)
+
+    def poll(self):
+        number = min(self.runs, key=lambda number: (self.n_epochs[number], number))
+        event = self.runs[number].step()
+        self.n_epochs[number] += 1
+        if not isinstance(event, EpochEnded):
+            self.stop(number)
+        return [event]
+
+    def stop(self, number):
+        self.runs.pop(number).close()
+
+    def pause(self, number):
+        self.runs[number].save()
+        self.stop(number)
+
+    def close(self):
+        for number in list(self.runs):
+            self.stop(number)
+
+
+@pytest.mark.parametrize("sampler", ["gp", "tpe"])
+@pytest.mark.parametrize("end_after", [3, 7])
+def test_two_trials_at_a_time_go_on_as_if_they_had_not_been_interrupted(
+    make_search, walk, tmp_path, sampler, end_after
+):
+    def search(name, **options):
+        storage = JournalStorage(JournalFileBackend(str(tmp_path / f"{name}.journal")))
+        search = make_search(sampler=sampler, pruner="median", storage=storage)
+        options |= {"executor": TwoSlots, "checkpoints": tmp_path / name}
+        while search.run(walk, 16, **options) == "interrupted":
+            pass
+        return search
+
+    walk.start = lambda params: random.Random(str(params)).random()
+    whole = search("whole")
+    assert [event[:2] for event in whole.told[:3]] == [("start", 0), ("start", 1), ("epoch", 0)]
+    assert "pruned" in {trial.ending for trial in whole.trials}
+    assert search("parts", end_after=end_after).outcome == whole.outcome
 
 
 def test_an_objective_without_checkpoints_starts_again(make_search, falling, tmp_path):
@@ -497,7 +557,8 @@ folder, n_trials, sampler = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 
 
 def objective(params, trial):
-    rng, place, epoch = random.Random(trial.seed), params["x"], 0
+    # Where it starts nothing can learn, so that some trials are pruned.
+    rng, place, epoch = random.Random(trial.seed), random.Random(repr(params)).random(), 0
     if trial.checkpoint:
         state, place, epoch = eval((trial.checkpoint / "state").read_text())
         rng.setstate(state)
@@ -562,14 +623,15 @@ def uninterrupted(run_child, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("sampler", ["gp", "tpe"])
 def test_a_driver_killed_at_random_moments_loses_at_most_the_running_trial(
-    run_child, tmp_path, uninterrupted, random_moments
+    run_child, tmp_path, uninterrupted, random_moments, sampler
 ):
     folder = tmp_path / "killed"
     told = []
     # Three kills, for a trial that is lost four times is given up.
     for _ in range(3):
-        child = run_child(KILLED, folder, N_KILLED_TRIALS, "tpe")
+        child = run_child(KILLED, folder, N_KILLED_TRIALS, sampler)
         told += [child.stdout.readline() for _ in range(random_moments.randrange(1, 22))]
         time.sleep(random_moments.random() * 0.02)
         child.kill()
@@ -582,9 +644,11 @@ def test_a_driver_killed_at_random_moments_loses_at_most_the_running_trial(
         assert ended <= kept, "a trial that had ended was lost"
         assert [number for number, _ in states] == list(range(len(states)))
         assert len(states) - len(kept) <= 1, "more than the running trial was lost"
-    child = run_child(KILLED, folder, N_KILLED_TRIALS, "tpe")
+    child = run_child(KILLED, folder, N_KILLED_TRIALS, sampler)
     assert child.stdout.read().endswith("stopped by n_trials\n")
-    assert search_outcome(folder) == uninterrupted("tpe")
+    outcome = search_outcome(folder)
+    assert outcome == uninterrupted(sampler)
+    assert "pruned" in {ending for _, ending, *_ in outcome}
 
 
 @pytest.mark.slow

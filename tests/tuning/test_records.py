@@ -5,9 +5,9 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from chromasonic.bayesopt import Float, Space
+from chromasonic.bayesopt import Float, Space, parameter_importance
+from chromasonic.bayesopt.importance import MIN_POINTS
 from chromasonic.tuning.endings import Ending
-from chromasonic.tuning.importance import MIN_TRIALS, parameter_importance
 from chromasonic.tuning.records import SearchResult, best_row, read_result
 from chromasonic.tuning.study import PREFIX, set_attribute
 
@@ -151,30 +151,45 @@ def test_a_result_is_the_same_from_a_file_and_from_memory(study, tmp_path):
     assert repr(read_result(copy).trials) == repr(read_result(study).trials)
 
 
-def test_importance_is_none_until_there_is_enough_data(study):
-    for i in range(MIN_TRIALS - 1):
+def add_trials_where_the_rate_decides(study, n_trials):
+    for i in range(n_trials):
         add_trial(study, [2.0 + i], learning_rate=1e-3 * (i + 1))
+
+
+def test_importance_is_none_until_there_is_enough_data(study):
+    add_trials_where_the_rate_decides(study, MIN_POINTS - 1)
     assert read_result(study)["importance"] is None
     add_trial(study, [1.0], learning_rate=5e-4)
-    (effect,) = read_result(study)["importance"]
-    assert list(effect) == ["name", "estimate", "low", "high"]
-    assert effect["name"] == "learning_rate"
-    assert effect["low"] > 0
+    first, _ = read_result(study)["importance"]
+    assert list(first) == ["name", "main", "total"]
+    assert list(first["main"]) == list(first["total"]) == ["estimate", "low", "high"]
+    assert first["name"] == "learning_rate"
+    assert first["total"]["low"] > 0
 
 
-def test_importance_is_worked_out_only_when_asked_for(study, monkeypatch):
+def test_only_trials_that_count_and_lie_in_the_space_decide_what_is_important(study):
+    add_trials_where_the_rate_decides(study, 20)
+    before = read_result(study).importance
+    add_trial(study, [9.0], Ending.PRUNED)
+    add_trial(study, [9.0], Ending.DIVERGED)
+    add_trial(study, [9.0], learning_rate=1.0)
+    assert read_result(study).importance == before
+
+
+def test_importance_is_worked_out_only_when_asked_for_and_once(study, monkeypatch):
     calls = []
 
-    def counting(trials, space):
-        calls.append(len(trials))
-        return parameter_importance(trials, space)
+    def counting(space, points, values):
+        calls.append(len(points))
+        return parameter_importance(space, points, values)
 
     monkeypatch.setattr("chromasonic.tuning.records.parameter_importance", counting)
     add_trial(study, [2.0])
     result = read_result(study)
-    assert result.best_trial.value == 2.0
+    assert result["best_value"] == 2.0
     assert calls == []
-    assert result["importance"] == result["importance"] == result.importance
+    assert result["importance"] == result["importance"] == result.to_dict()["importance"]
+    assert result.importance is None
     assert calls == [1]
 
 

@@ -1,3 +1,4 @@
+from importlib.util import find_spec
 from itertools import product
 
 import optuna
@@ -5,10 +6,15 @@ import pytest
 from optuna.storages import InMemoryStorage
 
 from chromasonic.bayesopt import Categorical, Fixed, Float, Integer, Space
-from chromasonic.errors import SpaceError
+from chromasonic.errors import MissingExtra, SpaceError
+from chromasonic.tuning import samplers
 from chromasonic.tuning.distributions import suggest_params
 from chromasonic.tuning.pruners import choose_pruner
-from chromasonic.tuning.samplers import SAMPLERS, choose_sampler
+from chromasonic.tuning.samplers import SAMPLERS, GPSampler, choose_sampler
+
+HAS_CMAES = find_spec("cmaes") is not None
+INSTALLED = [name for name in SAMPLERS if name != "cmaes" or HAS_CMAES]
+BOUNDLESS = [name for name in INSTALLED if name != "grid"]
 
 N_TRIALS = 18
 """Eight more than TPE draws at random."""
@@ -43,15 +49,26 @@ def proposals(space, name, seed=0, pruner="none", forget=False):
 
 
 def test_the_samplers_are_the_promised_ones():
-    assert set(SAMPLERS) == {"tpe", "random", "grid", "qmc"}
+    assert set(SAMPLERS) == {"auto", "gp", "tpe", "random", "grid", "qmc", "cmaes"}
 
 
 def test_another_name_is_refused_and_the_right_ones_are_named(search_space):
-    with pytest.raises(ValueError, match="must be one of tpe, random, grid, qmc, but got 'gp'"):
-        choose_sampler("gp", search_space, 0)
+    with pytest.raises(ValueError, match=r"one of auto, gp, .*, cmaes, but got 'bayes'"):
+        choose_sampler("bayes", search_space, 0)
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
+def test_auto_is_the_project_s_own(search_space):
+    assert isinstance(choose_sampler("auto", search_space, 0), GPSampler)
+    assert proposals(search_space, "auto") == proposals(search_space, "gp")
+
+
+def test_a_sampler_without_its_package_says_how_to_get_it(search_space, monkeypatch):
+    monkeypatch.setattr(samplers, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match=r'Run: pip install "chromasonic\[cmaes\]"'):
+        choose_sampler("cmaes", search_space, 0)
+
+
+@pytest.mark.parametrize("name", INSTALLED)
 def test_the_same_seed_gives_the_same_proposals_and_another_one_others(name, search_space):
     first = proposals(search_space, name, seed=5)
     assert proposals(search_space, name, seed=5) == first
@@ -59,26 +76,26 @@ def test_the_same_seed_gives_the_same_proposals_and_another_one_others(name, sea
 
 
 @pytest.mark.parametrize("pruner", ["none", "hyperband"])
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", INSTALLED)
 def test_proposals_do_not_depend_on_what_the_process_has_done_before(name, pruner, search_space):
     remembered = proposals(search_space, name, pruner=pruner)
     assert proposals(search_space, name, pruner=pruner, forget=True) == remembered
 
 
-@pytest.mark.parametrize("name", ["tpe", "random", "qmc"])
+@pytest.mark.parametrize("name", BOUNDLESS)
 def test_conditional_proposals_do_not_either(name):
     remembered = proposals(CONDITIONAL, name)
     assert proposals(CONDITIONAL, name, forget=True) == remembered
     assert {"layers" in params for params in remembered} == {True, False}
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", INSTALLED)
 def test_proposals_differ_from_trial_to_trial(name, search_space):
     asked = proposals(search_space, name)
     assert len({repr(params) for params in asked}) == N_TRIALS
 
 
-@pytest.mark.parametrize("name", ["tpe", "random", "qmc"])
+@pytest.mark.parametrize("name", BOUNDLESS)
 def test_every_choice_is_tried(name, search_space):
     assert {params["kind"] for params in proposals(search_space, name)} == {"a", "b", "c"}
 
@@ -91,7 +108,7 @@ def test_qmc_covers_a_line_more_evenly_than_chance():
     assert max(sum(i / 8 <= x < (i + 1) / 8 for x in xs) for i in range(8)) <= 3
 
 
-@pytest.mark.parametrize("name", ["tpe", "random", "qmc"])
+@pytest.mark.parametrize("name", BOUNDLESS)
 def test_a_question_asked_again_after_a_crash_has_the_same_answer(name, search_space):
     study = optuna.create_study(storage=InMemoryStorage())
     study.sampler = choose_sampler(name, search_space, 0)

@@ -127,7 +127,23 @@ def test_an_initial_point_outside_the_space_is_refused_before_anything_is_made(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("wrong", [{"sampler": "gp"}, {"pruner": "middle"}])
+def test_a_plan_names_the_sampler_that_auto_stands_for(make_plan):
+    assert make_plan().sampler == make_plan(sampler="auto").sampler == "gp"
+    assert make_plan(sampler="tpe").sampler == "tpe"
+
+
+def test_a_study_goes_on_with_another_sampler_which_learns_from_the_first(make_plan, run):
+    results = {}
+    for first in ("qmc", "random"):
+        storage = InMemoryStorage()
+        before = run(make_plan(seed=3, storage=storage, sampler=first), 8).trials
+        results[first] = run(make_plan(storage=storage), 10).trials
+        assert results[first][:8] == before
+    # The same seed and number: what was tried before is all that tells them apart.
+    assert results["qmc"][8].params != results["random"][8].params
+
+
+@pytest.mark.parametrize("wrong", [{"sampler": "bayes"}, {"pruner": "middle"}])
 def test_wrong_names_are_refused_before_anything_is_made(make_plan, tmp_path, wrong):
     with pytest.raises(ValueError, match=f"a {next(iter(wrong))} must be one of"):
         make_plan(**wrong)

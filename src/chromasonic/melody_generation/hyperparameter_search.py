@@ -92,7 +92,7 @@ class HyperparameterOptimizer:
         n_trials: int = 20,
         timeout: float | None = None,
         study_name: str = DEFAULT_STUDY_NAME,
-        sampler: str = "tpe",
+        sampler: str = "auto",
         pruner: str = "median",
         seed: int | None = None,
         storage: str | BaseStorage | None = None,
@@ -117,7 +117,7 @@ class HyperparameterOptimizer:
             n_trials: The total of trials, those of earlier runs included.
             timeout: Seconds for this run; the running trial is then put back into the queue.
             study_name: What the study is called in the storage.
-            sampler: `tpe`, `random`, `grid` or `qmc`.
+            sampler: `auto`, `gp`, `tpe`, `random`, `grid`, `qmc` or `cmaes`.
             pruner: `median`, `successive_halving`, `hyperband` or `none`.
             seed: Of everything random; drawn, shown and stored if None.
             storage: A database URL; an SQLite file in the output directory by default.

@@ -23,14 +23,22 @@ LARGEST_SHARE_OF_TIME = 0.01
 SHORTEST_PAUSE_S = 1.0
 
 
-def write_result_files(result: SearchResult, folder: Path) -> None:
-    """Writes the best hyperparameters, all results and the report, each whole or not at all."""
-    results = {**result.to_dict(), "versions": package_versions()}
+def write_result_files(result: SearchResult, folder: Path, *, in_full: bool = True) -> None:
+    """Writes the best hyperparameters, all results and the report, each whole or not at all.
+
+    Args:
+        result: What they hold.
+        folder: Where they go.
+        in_full: Whether to work out the importance of parameters, too, which takes up to a
+            second; without it the files leave it out.
+    """
+    keys = [key for key in result if in_full or key != "importance"]
+    results = {**{key: result[key] for key in keys}, "versions": package_versions()}
     best_keys = ("best_params", "best_value", "model_params", "training_params", "timestamp")
     best = {key: results[key] for key in best_keys}
     write_text(folder / BEST_FILE, to_json(best))
     write_text(folder / RESULTS_FILE, to_json(results))
-    write_text(folder / REPORT_FILE, report(result))
+    write_text(folder / REPORT_FILE, report(result, in_full=in_full))
 
 
 def to_json(value: Any) -> str:
@@ -51,6 +59,8 @@ def package_versions() -> dict[str, str]:
 
 class ResultFiles(Observer):
     """Keeps the result files up to date while trials end, for a small share of the time.
+
+    The importance of parameters is left to whoever writes the files when the search has ended.
 
     Args:
         read: Reads the result as it stands.
@@ -83,7 +93,7 @@ class ResultFiles(Observer):
         started = self._clock()
         if not self._stale or started < self._next_write:
             return
-        write_result_files(self._read(), self._folder)
+        write_result_files(self._read(), self._folder, in_full=False)
         self._stale = False
         now = self._clock()
         self._next_write = now + max(SHORTEST_PAUSE_S, (now - started) / LARGEST_SHARE_OF_TIME)

@@ -5,15 +5,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from chromasonic.bayesopt.importance import Effect
 from chromasonic.tuning.records import SearchResult, TrialRecord
 
 REPORT_TRIALS = 10
 
 
-def report(result: SearchResult) -> str:
-    """The best trials of a search, ranked, in the form of `optimization_report.txt`."""
+def report(result: SearchResult, *, in_full: bool = True) -> str:
+    """The best trials of a search, ranked, in the form of `optimization_report.txt`.
+
+    Args:
+        result: What it found.
+        in_full: Whether to tell the importance of parameters, too, which takes up to a second
+            to work out.
+    """
     ranking = result.ranking()[:REPORT_TRIALS]
     head = ["HYPERPARAMETER SEARCH REPORT", "", *summary_lines(result), ""]
+    if in_full:
+        head += [*importance_lines(result), ""]
     if not ranking:
         return "\n".join([*head, "No trial has been trained to its end yet.", ""])
     ranks = [_rank_lines(rank, trial) for rank, trial in enumerate(ranking, start=1)]
@@ -68,6 +77,20 @@ def ending_lines(result: SearchResult, folder: Path) -> list[str]:
     return lines
 
 
+def importance_lines(result: SearchResult) -> list[str]:
+    """What each hyperparameter explains of the variance of the loss, the most important first."""
+    if not result.importance:
+        return ["Importance of hyperparameters: not enough data yet"]
+    width = max(len(effect.name) for effect in result.importance)
+    return [
+        "Importance of hyperparameters (share of the variance of the loss, with 95% interval):",
+        *(
+            f"  {effect.name:{width}}  {_share(effect.total)}, alone {_share(effect.main)}"
+            for effect in result.importance
+        ),
+    ]
+
+
 def best_baseline(result: Mapping[str, Any]) -> tuple[str, float] | None:
     """The baseline with the lowest loss, by name; None where there is none."""
     baselines: Mapping[str, float] = result.get("baselines") or {}
@@ -110,6 +133,10 @@ def _rank_lines(rank: int, trial: TrialRecord) -> list[str]:
         lines.append(f"  Parameters: {trial.n_parameters:,}")
     lines.append("  Hyperparameters:")
     return [*lines, *(f"    {name}: {_value(value)}" for name, value in trial.params.items())]
+
+
+def _share(effect: Effect) -> str:
+    return f"{effect.estimate:.2f} ({effect.low:.2f} to {effect.high:.2f})"
 
 
 def _value(value: Any) -> str:

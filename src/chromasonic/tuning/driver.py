@@ -141,7 +141,9 @@ class Driver:
 
     def _next_trial(self) -> FrozenTrial:
         """The trial to run next, with parameters: one from the queue, or a new proposal."""
-        waiting = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        # Asked for waiting trials alone, storage in memory forgets those put back into the queue.
+        trials = self._study.get_trials(deepcopy=False)
+        waiting = [trial for trial in trials if trial.state == TrialState.WAITING]
         if waiting:
             trial_id = min(waiting, key=lambda trial: trial.number)._trial_id
             self._storage.set_trial_state_values(trial_id, TrialState.RUNNING)

@@ -13,9 +13,9 @@ from typing import Any
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from chromasonic.bayesopt import Space
+from chromasonic.bayesopt import Space, parameter_importance
+from chromasonic.bayesopt.importance import Effect
 from chromasonic.tuning.endings import Ending
-from chromasonic.tuning.importance import Importance, parameter_importance
 from chromasonic.tuning.study import attribute
 
 SCHEMA_VERSION = 1
@@ -61,6 +61,21 @@ class TrialRecord:
         return self.state == TrialState.COMPLETE.name and self.value is not None
 
 
+@dataclass(frozen=True)
+class Importance:
+    """How much of the variance of the loss over the space a parameter explains.
+
+    Attributes:
+        name: The parameter.
+        main: What it explains alone.
+        total: The same and what it explains together with others.
+    """
+
+    name: str
+    main: Effect
+    total: Effect
+
+
 @dataclass(frozen=True, eq=False)
 class SearchResult(Mapping[str, Any]):
     """What a search found; a mapping with the keys of `optimization_results.json`.
@@ -92,8 +107,17 @@ class SearchResult(Mapping[str, Any]):
 
     @cached_property
     def importance(self) -> list[Importance] | None:
-        """How much each parameter explains, worked out when asked for; None: not enough data."""
-        return parameter_importance(self.trials, self.space) if self.space else None
+        """What each parameter explains, the most important first; None: not enough data.
+
+        It is worked out when first asked for, from the trials that count, and takes up to a
+        second.
+        """
+        if (space := self.space) is None:
+            return None
+        counted = [t for t in self.trials if t.counts and space.contains(t.params)]
+        losses = [math.nan if t.value is None else t.value for t in counted]
+        found = parameter_importance(space, [t.params for t in counted], losses) or []
+        return [Importance(e.names[0], e.main, e.total) for e in found] or None
 
     def ranking(self) -> list[TrialRecord]:
         """The trials whose values stand beside each other, best first."""
@@ -102,6 +126,10 @@ class SearchResult(Mapping[str, Any]):
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as JSON can hold it."""
+        return dict(self)
+
+    @cached_property
+    def _mapping(self) -> dict[str, Any]:
         best = self.best_trial
         best_params = dict(best.params) if best else {}
         training = set(self.description.get("training_parameters", ()))
@@ -115,15 +143,14 @@ class SearchResult(Mapping[str, Any]):
             "model_params": {k: v for k, v in best_params.items() if k not in training},
             "training_params": {k: v for k, v in best_params.items() if k in training},
             **self.description,
-            "importance": self.importance and [asdict(effect) for effect in self.importance],
+            # It takes its time: `__getitem__` works it out.
+            "importance": None,
             "trial_results": [asdict(trial) for trial in self.trials],
         }
 
-    @cached_property
-    def _mapping(self) -> dict[str, Any]:
-        return self.to_dict()
-
     def __getitem__(self, key: str) -> Any:
+        if key == "importance":
+            return self.importance and [asdict(effect) for effect in self.importance]
         return self._mapping[key]
 
     def __iter__(self) -> Iterator[str]:

@@ -1,20 +1,26 @@
-"""Which hyperparameters to try next: Optuna's samplers, made reproducible ask by ask."""
+"""Which hyperparameters to try next: our sampler and Optuna's, by name."""
 
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from importlib.util import find_spec
 
-from optuna import Study
-from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, GridSampler, QMCSampler, RandomSampler, TPESampler
-from optuna.trial import FrozenTrial, TrialState
+from optuna.samplers import BaseSampler, CmaEsSampler, RandomSampler, TPESampler
 
 from chromasonic.bayesopt import Fixed, Space
-from chromasonic.bayesopt.space import Value
-from chromasonic.errors import SpaceError
+from chromasonic.errors import MissingExtra, SpaceError
 from chromasonic.tuning.distributions import all_values
-from chromasonic.tuning.seeds import derive_seed
+from chromasonic.tuning.sampling import GPSampler
+from chromasonic.tuning.sampling.by_trial import (
+    FiniteGridSampler,
+    QMCByTrialSampler,
+    SeededByTrial,
+)
+
+__all__ = ["AUTO", "SAMPLERS", "GPSampler", "choose_sampler", "sampler_name"]
+
+AUTO = "gp"
+"""What `auto` stands for: the one that the benchmark shows to be best."""
 
 GRID_VALUES_PER_NUMBER = 3
 
@@ -30,106 +36,20 @@ def choose_sampler(name: str, space: Space, seed: int) -> BaseSampler:
     Raises:
         ValueError: There is no such sampler.
         SpaceError: It cannot search this space.
+        MissingExtra: It needs a package that is not installed.
     """
     if name not in SAMPLERS:
         raise ValueError(f"a sampler must be one of {', '.join(SAMPLERS)}, but got {name!r}.")
     return SAMPLERS[name](space, seed)
 
 
-class SeededByTrial(BaseSampler):
-    """Makes a sampler anew for every question, seeded by study, trial and parameter.
-
-    A search that was interrupted therefore goes on as if it had not been: no random state is
-    carried from trial to trial.
-
-    Args:
-        make: Makes the sampler from a seed. It must keep nothing between questions.
-        seed: The study's seed.
-    """
-
-    def __init__(self, make: Callable[[int], BaseSampler], seed: int) -> None:
-        self._make = make
-        self._seed = seed
-
-    def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        """What the sampler wants to choose together."""
-        return self._of(trial).infer_relative_search_space(study, trial)
-
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        """Values for these, chosen together."""
-        return self._of(trial).sample_relative(study, trial, search_space)
-
-    def sample_independent(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        """A value for one parameter, chosen alone."""
-        sampler = self._of(trial, param_name)
-        return sampler.sample_independent(study, trial, param_name, param_distribution)
-
-    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """Called by Optuna before a trial is asked for."""
-        self._of(trial).before_trial(study, trial)
-
-    def after_trial(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        state: TrialState,
-        values: Sequence[float] | None,
-    ) -> None:
-        """Called by Optuna when a trial is told."""
-        self._of(trial).after_trial(study, trial, state, values)
-
-    def _of(self, trial: FrozenTrial, *keys: str) -> BaseSampler:
-        return self._make(derive_seed(self._seed, trial.number, *keys))
+def sampler_name(name: str) -> str:
+    """The sampler's own name: that of the one which `auto` stands for, else `name`."""
+    return AUTO if name == "auto" else name
 
 
-class FiniteGridSampler(GridSampler):
-    """Optuna's grid, which the driver asks whether it is exhausted instead of being stopped."""
-
-    def __init__(self, grid: dict[str, list[Value]], seed: int) -> None:
-        super().__init__(grid, seed=seed)
-        self._seed = seed
-
-    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """Chooses a point of the grid, by nothing that is carried from trial to trial."""
-        self._rng.rng.seed(derive_seed(self._seed, trial.number))
-        super().before_trial(study, trial)
-
-    def after_trial(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        state: TrialState,
-        values: Sequence[float] | None,
-    ) -> None:
-        """Nothing: Optuna would stop a `study.optimize` here, which there is none of."""
-
-
-class QMCByTrialSampler(QMCSampler):
-    """Optuna's quasi-random sequence, of which trial n takes point n.
-
-    Optuna counts the points it has given out, so that a search killed while it asked would go on
-    with another one.
-    """
-
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        """Values for these, chosen together."""
-        self._sample_id = trial.number
-        return super().sample_relative(study, trial, search_space)
-
-    def _find_sample_id(self, study: Study, search_space: dict[str, BaseDistribution]) -> int:
-        return self._sample_id
+def _gp(space: Space, seed: int) -> BaseSampler:
+    return GPSampler(seed, space=space)
 
 
 def _random(space: Space, seed: int) -> BaseSampler:
@@ -152,6 +72,18 @@ def _qmc(space: Space, seed: int) -> BaseSampler:
         )
 
 
+def _cmaes(space: Space, seed: int) -> BaseSampler:
+    if find_spec("cmaes") is None:
+        raise MissingExtra(
+            "cmaes must be installed for sampler='cmaes', but is not. "
+            'Run: pip install "chromasonic[cmaes]"'
+        )
+    # What CMA-ES has learned it keeps with the study's trials, and finds again there.
+    return SeededByTrial(
+        lambda trial_seed: CmaEsSampler(seed=trial_seed, warn_independent_sampling=False), seed
+    )
+
+
 def _grid(space: Space, seed: int) -> BaseSampler:
     varied = {name: space[name] for name in space if not isinstance(space[name], Fixed)}
     if any(parameter.when for parameter in varied.values()):
@@ -166,9 +98,12 @@ def _grid(space: Space, seed: int) -> BaseSampler:
     return FiniteGridSampler(grid, seed=seed)
 
 
-SAMPLERS: dict[str, Callable[[Space, int], BaseSampler]] = {
+_BY_NAME: dict[str, Callable[[Space, int], BaseSampler]] = {
+    "gp": _gp,
     "tpe": _tpe,
     "random": _random,
     "grid": _grid,
     "qmc": _qmc,
+    "cmaes": _cmaes,
 }
+SAMPLERS = {"auto": _BY_NAME[AUTO], **_BY_NAME}

@@ -14,7 +14,7 @@ from chromasonic.bayesopt import Space
 from chromasonic.errors import StudyError
 from chromasonic.tuning.pruners import choose_pruner
 from chromasonic.tuning.records import SearchResult, read_result
-from chromasonic.tuning.samplers import choose_sampler
+from chromasonic.tuning.samplers import choose_sampler, sampler_name
 from chromasonic.tuning.seeds import derive_seed
 from chromasonic.tuning.storage import (
     open_storage,
@@ -58,7 +58,7 @@ class SearchPlan:
         output_dir: Where files go.
         study_name: What the user calls the study.
         storage: A database URL or an Optuna storage; None for a file in `output_dir`.
-        sampler: A name of `choose_sampler`.
+        sampler: A name of `choose_sampler`; `auto` becomes the name of what it stands for.
         pruner: A name of `choose_pruner`.
         seed: Of everything random; None to draw one.
         initial_points: What a new study tries first.
@@ -73,7 +73,7 @@ class SearchPlan:
     output_dir: Path
     study_name: str
     storage: str | BaseStorage | None = None
-    sampler: str = "tpe"
+    sampler: str = "auto"
     pruner: str = "median"
     seed: int | None = None
     initial_points: Sequence[Mapping[str, Any]] = ()
@@ -84,6 +84,8 @@ class SearchPlan:
     def __post_init__(self) -> None:
         # What is wrong with these should be known before anything is opened.
         choose_sampler(self.sampler, self.space, 0)
+        # What is recorded must still say what was used when `auto` is another one.
+        object.__setattr__(self, "sampler", sampler_name(self.sampler))
         choose_pruner(self.pruner, self.num_epochs)
         for point in self.initial_points:
             self.space.validate(point)

@@ -1,0 +1,126 @@
+"""When parameters are asked for, found in which trials asked for them.
+
+Symbols:
+    V   internal values by trial and parameter, (n, d), nan where one was not asked for
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chromasonic.bayesopt import Categorical, Integer
+from chromasonic.tuning.sampling.axes import Axis
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+# A condition is looked for only on parents with no more values.
+_MOST_PARENT_VALUES = 32
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """When parameters are asked for.
+
+    Attributes:
+        parents: For a child its parent and the values there, as the space has them, for which it
+            is asked for.
+        unexplained: Parameters that are sometimes not asked for without such a reason, in groups
+            of those that come and go together.
+    """
+
+    parents: Mapping[str, tuple[str, tuple[int, ...]]]
+    unexplained: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, order=True)
+class _Decision:
+    """A parent that may decide, the simpler first.
+
+    Attributes:
+        n_exceptions: Of categories how many decide, beyond one; of ordered values how often what
+            is decided changes from one to the next.
+        ordered: Whether the parent's values have an order.
+        parent: Its name.
+        allowed: Its values where the child is asked for.
+    """
+
+    n_exceptions: int
+    ordered: bool
+    parent: str
+    allowed: tuple[int, ...]
+
+
+def find_conditions(axes: Mapping[str, Axis], trials: Sequence[Mapping[str, float]]) -> Conditions:
+    """The conditions that agree with all trials.
+
+    A child's parent was there each time the child was, and some times more; its value alone
+    decided. Of several such parents the one that decides most simply is taken.
+
+    Args:
+        axes: All parameters.
+        trials: Internal values of trials that came to their end.
+    """
+    names = list(axes)
+    V = np.array([[trial.get(name, math.nan) for name in names] for trial in trials])
+    V = V.reshape(len(trials), len(names))
+    asked = ~np.isnan(V)
+    times = asked.sum(axis=0)
+    parents: dict[str, tuple[str, tuple[int, ...]]] = {}
+    unexplained: dict[bytes, list[str]] = {}
+    for child in np.flatnonzero(times < len(trials)):
+        older = np.flatnonzero(times > times[child]) if times[child] else ()
+        decisions = [
+            _decision(axes[names[parent]], names[parent], V[:, parent], asked[:, child])
+            for parent in older
+        ]
+        if found := [decision for decision in decisions if decision is not None]:
+            simplest = min(found)
+            parents[names[child]] = (simplest.parent, simplest.allowed)
+        else:
+            unexplained.setdefault(asked[:, child].tobytes(), []).append(names[child])
+    return Conditions(parents, tuple(tuple(group) for group in unexplained.values()))
+
+
+def _decision(axis: Axis, name: str, values: Array, child_asked: Mask) -> _Decision | None:
+    """How a parent decides; None if it does not, or has too many values to say."""
+    n_values = axis.parameter.n_values
+    there = ~np.isnan(values)
+    if n_values is None or n_values > _MOST_PARENT_VALUES or (child_asked & ~there).any():
+        return None
+    by_value = _by_value(values[there], child_asked[there])
+    assert axis.distribution is not None
+    says = {
+        cast(int, axis.inside(value, axis.distribution)): asked
+        for value, asked in by_value.items()
+    }
+    if not says:
+        return None
+    start = axis.parameter.low if isinstance(axis.parameter, Integer) else 0
+    every = range(start, start + n_values)
+    if isinstance(axis.parameter, Categorical):
+        # A value not tried yet may have the child: one too many does no harm.
+        return _Decision(len(says) - 1, False, name, tuple(v for v in every if says.get(v, True)))
+    changes = sum(before != after for before, after in pairwise(says[v] for v in sorted(says)))
+    return _Decision(changes, True, name, tuple(v for v in every if _nearest_says(says, v)))
+
+
+def _by_value(values: Array, asked: Mask) -> dict[float, bool]:
+    """Whether the child is asked for at each value of the parent; empty if that varies."""
+    says: dict[float, bool] = {}
+    for value in np.unique(values).tolist():
+        shares = asked[values == value]
+        if shares.any() != shares.all():
+            return {}
+        says[value] = bool(shares.any())
+    return says
+
+
+def _nearest_says(says: Mapping[int, bool], value: int) -> bool:
+    nearest = min(abs(value - seen) for seen in says)
+    return any(asked for seen, asked in says.items() if abs(value - seen) == nearest)

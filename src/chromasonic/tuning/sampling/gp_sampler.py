@@ -1,0 +1,159 @@
+"""The project's own optimizer as a sampler for any Optuna study.
+
+What it proposes depends on the study's trials, the seed and the trial's number alone. What it
+keeps is a cache, so that a study can be resumed in another process, or worked on by several.
+"""
+
+import logging
+import secrets
+from collections.abc import Mapping
+from threading import Lock
+from typing import Any, final
+
+from optuna import Study
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, TPESampler
+from optuna.trial import FrozenTrial
+
+from chromasonic.bayesopt import Space
+from chromasonic.bayesopt.proposals import Strategy
+from chromasonic.tuning.sampling.blas import one_blas_thread
+from chromasonic.tuning.sampling.by_trial import SeededByTrial
+from chromasonic.tuning.sampling.history import History, Known
+from chromasonic.tuning.sampling.known_space import KnownSpace
+from chromasonic.tuning.sampling.models import Models
+from chromasonic.tuning.sampling.spread import evenly_spread
+
+_log = logging.getLogger(__name__)
+
+
+@final
+class GPSampler(BaseSampler):
+    """Chooses by a Gaussian process over everything the study knows.
+
+    Running, failed and pruned trials teach it, too. Constraints that trials set are kept.
+    Parameters that are asked for only at times, and ranges that change, are modelled: where the
+    value of another parameter decides whether one is asked for, it finds that out. Choices that
+    are all numbers are taken to have an order. A study of several objectives is handed over to
+    Optuna's TPE.
+
+    Args:
+        seed: Same seed, same study, same proposals; one is drawn if it is None.
+        n_startup_trials: Trials spread evenly before the model is asked.
+        acquisition: 'log_ei', 'ei', 'pi', 'ucb' or 'lcb'.
+        kernel: 'matern52', 'matern32', 'matern12' or 'rbf'.
+        space: What is searched, if it is known: nothing is inferred then. Each of its parameters
+            must be asked for as `suggest_params` does.
+
+    Raises:
+        ValueError: If a name is unknown or `n_startup_trials` is below 1.
+    """
+
+    def __init__(
+        self,
+        seed: int | None = None,
+        *,
+        n_startup_trials: int = 5,
+        acquisition: str = "log_ei",
+        kernel: str = "matern52",
+        space: Space | None = None,
+    ) -> None:
+        if n_startup_trials < 1:
+            raise ValueError(f"n_startup_trials must be at least 1, but got {n_startup_trials}.")
+        self._seed = secrets.randbelow(2**31) if seed is None else seed
+        self._strategy = Strategy(
+            n_initial=n_startup_trials, acquisition=acquisition, kernel=kernel
+        )
+        self._given = KnownSpace(space) if space is not None else None
+        self._has_handed_over = False
+        self._forget()
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = ("_seed", "_strategy", "_given", "_has_handed_over")
+        return {name: getattr(self, name) for name in kept}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Drops what is kept; proposals stay the same."""
+        self._lock = Lock()
+        self._history: History | None = None
+        self._models = Models(self._given, self._strategy, self._seed)
+
+    def reseed_rng(self) -> None:
+        """Nothing: each trial has a random state of its own, in whatever thread or process."""
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """What it chooses together: all parameters asked for so far."""
+        if study._is_multi_objective():
+            return self._tpe().infer_relative_search_space(study, trial)
+        with self._lock:
+            known = self._read(study, trial)
+            # Optuna wants values before it says the range: one that moves must wait.
+            choosable = self._choosable(known).items()
+            return {name: asked for name, asked in choosable if name not in known.moving}
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Values for these, chosen together; none for one that would not be asked for."""
+        if study._is_multi_objective():
+            return self._tpe().sample_relative(study, trial, search_space)
+        if not search_space:
+            return {}
+        with self._lock:
+            values = self._propose(self._read(study, trial), trial, search_space)
+        return {name: values[name] for name in search_space if name in values}
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """A value for one parameter, given those that the trial has; evenly spread at first."""
+        if study._is_multi_objective():
+            return self._tpe().sample_independent(study, trial, param_name, param_distribution)
+        with self._lock:
+            known = self._read(study, trial)
+            if param_name in self._choosable(known):
+                values = self._propose(known, trial, {param_name: param_distribution})
+                if param_name in values:
+                    return values[param_name]
+        block_size = max(self._strategy.n_initial - 1, 1)
+        return evenly_spread(param_name, param_distribution, trial.number, block_size, self._seed)
+
+    def _choosable(self, known: Known) -> dict[str, BaseDistribution]:
+        """What a model can choose: what it knows, but for constants."""
+        if self._given is not None:
+            return self._given.distributions
+        return {name: asked for name, asked in known.newest.items() if not asked.single()}
+
+    def _propose(
+        self, known: Known, trial: FrozenTrial, asked: Mapping[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Values for these and what else it may ask for, given those that the trial has."""
+        asked = {**known.newest, **trial.distributions, **asked}
+        fixed = trial.system_attrs.get("fixed_params", {}) | trial.params
+        with one_blas_thread():
+            model = self._models.model(known, asked)
+            return model.propose(known, fixed, asked, trial.number)
+
+    def _read(self, study: Study, trial: FrozenTrial) -> Known:
+        storage, study_id = study._storage, study._study_id
+        if self._history is None or not self._history.is_of(storage, study_id):
+            self._history = History(storage, study_id, study.direction)
+            self._models = Models(self._given, self._strategy, self._seed)
+        # Under Hyperband `study` shows the trials of one bracket only; all of them teach.
+        return self._history.known_to(trial.number)
+
+    def _tpe(self) -> BaseSampler:
+        if not self._has_handed_over:
+            self._has_handed_over = True
+            _log.warning("GPSampler has one objective: Optuna's TPESampler takes this study over.")
+        return SeededByTrial(lambda seed: TPESampler(seed=seed), self._seed)

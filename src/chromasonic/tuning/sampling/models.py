@@ -1,0 +1,131 @@
+"""The models of one study: a space, what is known in terms of it, and what it proposes."""
+
+from collections.abc import Mapping
+from typing import Any, final
+
+from optuna.distributions import BaseDistribution
+
+from chromasonic.bayesopt.observations import Observation
+from chromasonic.bayesopt.proposals import Proposer, Strategy
+from chromasonic.bayesopt.space import Value
+from chromasonic.tuning.sampling.axes import Axis, MovingAxis, axis_of
+from chromasonic.tuning.sampling.conditions import Conditions, find_conditions
+from chromasonic.tuning.sampling.history import Known, Told
+from chromasonic.tuning.sampling.inferred_space import InferredSpace
+from chromasonic.tuning.sampling.known_space import KnownSpace
+from chromasonic.tuning.sampling.ranges import widest
+from chromasonic.tuning.sampling.translation import Translation
+
+# Spaces of one study: now and then one parameter is asked for in another range.
+_MOST_MODELS = 4
+
+
+@final
+class Model:
+    """One space of a study. What it keeps is a cache.
+
+    Args:
+        translation: Between trials and points of the space.
+        constraints: The names of all that were set.
+        strategy: How to choose.
+        seed: Of all proposals.
+    """
+
+    def __init__(
+        self, translation: Translation, constraints: tuple[str, ...], strategy: Strategy, seed: int
+    ) -> None:
+        self._translation = translation
+        self._constraints = constraints
+        self._proposer = Proposer(translation.space, strategy, seed)
+        self._observations: dict[int, Observation | None] = {}
+
+    def propose(
+        self,
+        known: Known,
+        fixed: Mapping[str, Any],
+        asked: Mapping[str, BaseDistribution],
+        number: int,
+    ) -> dict[str, Any]:
+        """Values for the trial of that number.
+
+        Args:
+            known: What is known to it.
+            fixed: Values that it has already, or must have.
+            asked: What it asks for.
+            number: The trial's number.
+        """
+        points = {told.number: self._point(told) for told in known.running}
+        running = {n: params for n, params in points.items() if params is not None}
+        places = self._translation.places(fixed, asked)
+        proposer = self._proposer.within(places) if places else self._proposer
+        params = proposer.propose(self._observed(known), running, number)
+        return self._translation.values_of(params, asked)
+
+    def _observed(self, known: Known) -> list[Observation]:
+        """The trials that lie in the space; the same objects each time."""
+        for told in known.ended:
+            if told.number not in self._observations:
+                self._observations[told.number] = self._observation(told)
+        found = (self._observations[told.number] for told in known.ended)
+        return [observation for observation in found if observation is not None]
+
+    def _observation(self, told: Told) -> Observation | None:
+        params = self._point(told)
+        if params is None or told.outcome is None:
+            return None
+        # Of a trial that set some, another one counts as just kept.
+        constraints = [told.constraints.get(n, 0.0) for n in self._constraints if told.constraints]
+        return Observation(
+            told.number, params, told.outcome, told.value, told.curve, tuple(constraints)
+        )
+
+    def _point(self, told: Told) -> dict[str, Value] | None:
+        return self._translation.params_of(told.internal, told.asked)
+
+
+@final
+class Models:
+    """The models of one study for the spaces that were needed last.
+
+    Args:
+        given: What is searched; None to find it in the history.
+        strategy: How to choose.
+        seed: Of all proposals.
+    """
+
+    def __init__(self, given: KnownSpace | None, strategy: Strategy, seed: int) -> None:
+        self._given = given
+        self._strategy = strategy
+        self._seed = seed
+        self._axes: dict[str, Axis] = {}
+        self._kept: list[tuple[object, Model]] = []
+
+    def model(self, known: Known, asked: Mapping[str, BaseDistribution]) -> Model:
+        """The model for a trial that asks for this; the same one as long as nothing changes."""
+        axes: dict[str, Axis] = {}
+        conditions = Conditions({})
+        if self._given is None:
+            axes = self._axes_for(known, asked)
+            if known.optional:
+                ended = [told.internal for told in known.ended if told.came_to_its_end]
+                conditions = find_conditions(axes, ended)
+        distributions = {name: axis.distribution for name, axis in axes.items()}
+        key = (distributions, conditions, known.constraints)
+        model = next((model for kept, model in self._kept if kept == key), None)
+        if model is None:
+            translation = self._given or InferredSpace(axes, conditions)
+            model = Model(translation, known.constraints, self._strategy, self._seed)
+        others = [entry for entry in self._kept if entry[1] is not model]
+        self._kept = [(key, model), *others][:_MOST_MODELS]
+        return model
+
+    def _axes_for(self, known: Known, asked: Mapping[str, BaseDistribution]) -> dict[str, Axis]:
+        """An axis for every parameter with more than one value."""
+        axes: dict[str, Axis] = {name: MovingAxis() for name in known.moving}
+        for name in known.asked.keys() - known.moving:
+            distribution = widest([*known.asked[name], asked[name]])
+            if not distribution.single():
+                if name not in self._axes or self._axes[name].distribution != distribution:
+                    self._axes[name] = axis_of(distribution)
+                axes[name] = self._axes[name]
+        return {name: axes[name] for name in sorted(axes)}
