@@ -71,7 +71,12 @@ def search(
         LSTMMelodyModel, HyperparameterSearchSpace.from_space(space, NUM_EPOCHS), "cpu", folder
     )
     result = optimizer.optimize(
-        corpus.train, corpus.validation, VOCAB_SIZE, n_trials=N_TRIALS, seed=seed
+        corpus.train,
+        corpus.validation,
+        VOCAB_SIZE,
+        n_trials=N_TRIALS,
+        sampler="tpe",  # what the committed results were made with
+        seed=seed,
     )
     model = load_best_model(folder / "best_model", LSTMMelodyModel)
     device = torch.device("cpu")
