@@ -223,6 +223,15 @@ def test_an_exception_carries_the_result_so_far():
     assert len(result.X_observed) == len(result.y_observed)
 
 
+@pytest.fixture
+def heeded_ctrl_c():
+    """What runs in the background of a shell has the signal ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded_ctrl_c")
 def test_ctrl_c_returns_the_result_so_far():
     def interrupted(params):
         counts.append(1)
