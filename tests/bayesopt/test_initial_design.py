@@ -3,26 +3,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chromasonic.bayesopt import Categorical, Fixed, Float, Integer, Ordinal, Space
 from chromasonic.bayesopt.initial_design import (
     DESIGNS,
     design_named,
-    initial_design,
     latin_hypercube,
     random_design,
     sobol,
 )
-
-CONDITIONAL = Space(
-    {
-        "momentum": Float(0.0, 0.9, step=0.3, when={"optimizer": ["sgd"]}),
-        "optimizer": Categorical(["adam", "sgd", None]),
-        "nesterov": Categorical([True, False, 1], when={"momentum": [0.3, 0.9]}),
-        "epochs": Fixed(20),
-    }
-)
-# adam, None; sgd with momentum 0 and 0.6; sgd with momentum 0.3 and 0.9 and 3 values each
-N_CONDITIONAL = 2 + 2 + 2 * 3
 
 
 def rng(seed=0):
@@ -98,26 +85,3 @@ def test_too_many_dimensions_for_sobol_are_refused():
 def test_an_unknown_design_is_answered_with_those_there_are():
     with pytest.raises(ValueError, match="'latin_hypercube', 'sobol', 'random', but got 'grid'"):
         design_named("grid")
-
-
-@pytest.mark.parametrize("name", DESIGNS)
-@pytest.mark.parametrize("n", [0, 1, 5, N_CONDITIONAL, 25])
-def test_points_in_a_small_space_are_distinct_as_far_as_there_are_enough(name, n):
-    for seed in range(20):
-        points = initial_design(name, CONDITIONAL, n, rng(seed))
-        assert len(points) == n
-        for point in points:
-            CONDITIONAL.validate(point)
-        assert len({repr(point) for point in points}) == min(n, N_CONDITIONAL)
-
-
-def test_points_in_a_large_discrete_space_are_distinct_too():
-    space = Space({"a": Integer(1, 10**6, log=True), "b": Ordinal([1, 2])})
-    points = initial_design("random", space, 400, rng())
-    assert len({repr(point) for point in points}) == 400
-
-
-def test_points_of_a_continuous_space_are_the_design_itself():
-    space = Space({"a": Float(0, 1), "b": Float(1e-4, 1, log=True)})
-    points = initial_design("latin_hypercube", space, 6, rng(3))
-    np.testing.assert_allclose(space.encode(points), latin_hypercube(6, 2, rng(3)), atol=1e-12)

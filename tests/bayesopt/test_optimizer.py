@@ -346,3 +346,7 @@ def test_mistakes_are_told_clearly():
         Optimizer(LINE, acquisition="greedy")
     with pytest.raises(ValueError, match="n_initial must be at least 1"):
         Optimizer(LINE, n_initial=0)
+    with pytest.raises(ValueError, match="seed must be a whole number from 0 on"):
+        Optimizer(LINE, seed=-1)
+    with pytest.raises(ValueError, match="xi and kappa must be finite"):
+        Optimizer(LINE, xi=float("nan"))

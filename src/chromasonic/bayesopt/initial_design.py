@@ -1,21 +1,15 @@
-"""Points to evaluate before there is a model: spread over the unit cube, or over a space."""
+"""Points to evaluate before there is a model: spread over the unit cube."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chromasonic.bayesopt.lattice import Lattice
-from chromasonic.bayesopt.space import Params, Space, Value
-
 Matrix = NDArray[np.float64]
 
 _BELOW_ONE = np.nextafter(1.0, 0.0)
 _MOST_SOBOL_DIMENSIONS = 21_201
-# A space with no more points is written out to find those not yet in the design.
-_FEW_POINTS = 10_000
-_TRIES = 1000
 
 
 def latin_hypercube(n: int, d: int, rng: np.random.Generator) -> Matrix:
@@ -86,45 +80,3 @@ def design_named(name: str) -> Design:
             f"initial_design must be one of {', '.join(map(repr, DESIGNS))}, but got {name!r}."
         )
     return DESIGNS[name]
-
-
-def initial_design(
-    name: str, space: Space, n: int, rng: np.random.Generator
-) -> list[dict[str, Value]]:
-    """The points of a space that a design stands for, with repeats replaced.
-
-    Args:
-        name: One of `DESIGNS`.
-        space: Where the points lie.
-        n: How many.
-        rng: Draws the design and what replaces repeats.
-
-    Returns:
-        n points, distinct as far as the space has enough.
-
-    Raises:
-        ValueError: If there is no such design.
-    """
-    points = space.decode(design_named(name)(n, len(space), rng))
-    keys = _keys(space, points)
-    repeated = [i for i, key in enumerate(keys) if key in keys[:i]]
-    if repeated:
-        others = _others(space, n, rng)
-        new = {key: i for i, key in enumerate(_keys(space, others)) if key not in keys}
-        # Where the space is used up some repeats stay.
-        for row, i in zip(repeated, new.values(), strict=False):
-            points[row] = others[i]
-    return points
-
-
-def _others(space: Space, n: int, rng: np.random.Generator) -> list[dict[str, Value]]:
-    """Points in random order, all of them if they are few."""
-    lattice = Lattice(space)
-    if lattice.n_points is not None and lattice.n_points <= _FEW_POINTS:
-        return space.decode(rng.permutation(lattice.all_points()))
-    return space.decode(lattice.random(_TRIES + 2 * n, rng))
-
-
-def _keys(space: Space, points: Iterable[Params]) -> list[bytes]:
-    """For each point what only the same point has; as values 1 and True would be equal."""
-    return [row.tobytes() for row in space.encode(points)]

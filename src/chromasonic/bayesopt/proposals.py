@@ -18,17 +18,10 @@ from chromasonic.bayesopt.features import Features
 from chromasonic.bayesopt.initial_design import design_named
 from chromasonic.bayesopt.kernels import kernel_named
 from chromasonic.bayesopt.lattice import Lattice
-from chromasonic.bayesopt.maximize import (
-    Effort,
-    best_point,
-    farthest_point,
-    gradient_ascent,
-)
+from chromasonic.bayesopt.maximize import Effort, best_point, farthest_point, gradient_ascent
 from chromasonic.bayesopt.observations import Observation
 from chromasonic.bayesopt.space import Params, Space, Value
-from chromasonic.bayesopt.surrogate import (
-    FittedSurrogate,
-)
+from chromasonic.bayesopt.surrogate import FittedSurrogate
 from chromasonic.errors import SpaceError
 
 Array = NDArray[np.float64]
@@ -83,10 +76,12 @@ class Proposer:
 
     Raises:
         SpaceError: If an initial point is not one of the space.
-        ValueError: If the strategy names something unknown.
+        ValueError: If the seed is negative.
     """
 
     def __init__(self, space: Space, strategy: Strategy, seed: int) -> None:
+        if seed < 0:
+            raise ValueError(f"seed must be a whole number from 0 on, but got {seed!r}.")
         for params in strategy.initial_points:
             space.validate(params)
         self._space = space
