@@ -12,6 +12,7 @@ from optuna.trial import TrialState
 from chromasonic.bayesopt import Float, Space
 from chromasonic.tuning.driver import Driver
 from chromasonic.tuning.endings import Ending
+from chromasonic.tuning.executors import inline
 from chromasonic.tuning.executors.inline import TrialRun
 from chromasonic.tuning.executors.protocol import EpochEnded
 from chromasonic.tuning.objective import Epoch
@@ -467,6 +468,28 @@ def test_two_trials_at_a_time_go_on_as_if_they_had_not_been_interrupted(
     assert [event[:2] for event in whole.told[:3]] == [("start", 0), ("start", 1), ("epoch", 0)]
     assert "pruned" in {trial.ending for trial in whole.trials}
     assert search("parts", end_after=end_after).outcome == whole.outcome
+
+
+def test_a_driver_that_died_over_its_verdict_comes_to_it_again(
+    make_search, walk, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(inline, "CHECKPOINT_EVERY_S", 0.0)
+    whole = make_search(pruner="median")
+    whole.run(walk, 12, checkpoints=tmp_path / "whole")
+    assert "pruned" in {trial.ending for trial in whole.trials}
+    parts, end = make_search(pruner="median"), Driver._end
+
+    def die(self, number, ending, *args):
+        if ending is Ending.PRUNED:
+            raise SystemExit
+        end(self, number, ending, *args)
+
+    with monkeypatch.context() as dying:
+        dying.setattr(Driver, "_end", die)
+        with pytest.raises(SystemExit):
+            parts.run(walk, 12, checkpoints=tmp_path / "parts")
+    parts.run(walk, 12, checkpoints=tmp_path / "parts")
+    assert parts.outcome == whole.outcome
 
 
 def test_an_objective_without_checkpoints_starts_again(make_search, falling, tmp_path):

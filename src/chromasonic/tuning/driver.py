@@ -165,7 +165,12 @@ class Driver:
         self._running[number] = _Running(frozen, list(rows), time.monotonic())
         for observer in self._observers:
             observer.on_trial_start(number, params)
-        self._executor.submit(Task(trial, params, list(rows), folder))
+        # A driver may have died between the last epoch's checkpoint and its verdict.
+        verdict = self._verdict(frozen, rows[-1]) if rows else None
+        if verdict is None:
+            self._executor.submit(Task(trial, params, list(rows), folder))
+        else:
+            self._end(number, *verdict)
 
     # Listen, prune and tell
 
@@ -185,20 +190,22 @@ class Driver:
         running.frozen.intermediate_values[row["epoch"]] = row["loss"]
         for observer in self._observers:
             observer.on_epoch(number, row)
-        if diverged(row["loss"]):
+        if verdict := self._verdict(running.frozen, row):
             self._executor.stop(number)
-            self._end(number, Ending.DIVERGED, f"the loss became {row['loss']}")
-        elif self._is_to_be_pruned(running.frozen):
-            self._executor.stop(number)
-            self._end(number, Ending.PRUNED, f"worse than others after epoch {row['epoch']}")
+            self._end(number, *verdict)
         elif time.monotonic() - running.stored_at >= STORE_EPOCHS_EVERY_S:
             self._store(running.frozen._trial_id, epochs=running.rows)
             running.stored_at = time.monotonic()
 
-    def _is_to_be_pruned(self, frozen: FrozenTrial) -> bool:
+    def _verdict(self, frozen: FrozenTrial, row: dict[str, Any]) -> tuple[Ending, str] | None:
+        """How and why a trial is to end after this epoch; None if it may go on."""
+        if diverged(row["loss"]):
+            return Ending.DIVERGED, f"the loss became {row['loss']}"
         # Some pruners remember in the storage which of their rungs a trial has passed.
         frozen.system_attrs = self._storage.get_trial_system_attrs(frozen._trial_id)
-        return self._study.pruner.prune(self._study, frozen)
+        if self._study.pruner.prune(self._study, frozen):
+            return Ending.PRUNED, f"worse than others after epoch {row['epoch']}"
+        return None
 
     def _end(self, number: int, ending: Ending, reason: str = "", log: str = "") -> None:
         running = self._running.pop(number)

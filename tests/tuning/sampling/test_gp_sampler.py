@@ -257,6 +257,20 @@ def rates_of_slow_starters(seed, pruned_counts_as_complete):
     return [math.log10(trial.params["rate"]) for trial in study.trials[-15:]]
 
 
+def test_a_trial_whose_process_died_between_two_values_gets_the_others_it_would_have_had():
+    whole, broken = new_study(), new_study()
+    for study in (whole, broken):
+        study.optimize(bowl, n_trials=8)
+    trial = whole.ask()
+    bowl(trial)
+    unit, storage = optuna.distributions.FloatDistribution(0.0, 1.0), broken._storage
+    trial_id = storage.create_new_trial(broken._study_id)
+    storage.set_trial_param(trial_id, "x", trial.params["x"], unit)
+    resumed = optuna.Trial(broken, trial_id)
+    bowl(resumed)
+    assert resumed.params == trial.params
+
+
 def test_slow_starters_that_never_finish_mislead_less_than_their_last_losses_would():
     ours, misled = [], []
     for seed in range(5):

@@ -106,7 +106,12 @@ class GPSampler(BaseSampler):
         if not search_space:
             return {}
         with self._lock:
-            values = self._propose(self._read(study, trial), trial, search_space)
+            known = self._read(study, trial)
+            values = self._propose(known, trial, search_space, {})
+            # A trial has values already if its process died while they were being stored, or if
+            # a user gave some: the others must then suit those.
+            if any(values.get(name) != value for name, value in trial.params.items()):
+                values = self._propose(known, trial, search_space, trial.params)
         return {name: values[name] for name in search_space if name in values}
 
     def sample_independent(
@@ -122,7 +127,8 @@ class GPSampler(BaseSampler):
         with self._lock:
             known = self._read(study, trial)
             if param_name in self._choosable(known):
-                values = self._propose(known, trial, {param_name: param_distribution})
+                asked = {param_name: param_distribution}
+                values = self._propose(known, trial, asked, trial.params)
                 if param_name in values:
                     return values[param_name]
         block_size = max(self._strategy.n_initial - 1, 1)
@@ -135,11 +141,15 @@ class GPSampler(BaseSampler):
         return {name: asked for name, asked in known.newest.items() if not asked.single()}
 
     def _propose(
-        self, known: Known, trial: FrozenTrial, asked: Mapping[str, BaseDistribution]
+        self,
+        known: Known,
+        trial: FrozenTrial,
+        asked: Mapping[str, BaseDistribution],
+        given: Mapping[str, Any],
     ) -> dict[str, Any]:
-        """Values for these and what else it may ask for, given those that the trial has."""
+        """Values for these and what else the trial may ask for, which suit the given ones."""
         asked = {**known.newest, **trial.distributions, **asked}
-        fixed = trial.system_attrs.get("fixed_params", {}) | trial.params
+        fixed = trial.system_attrs.get("fixed_params", {}) | given
         with one_blas_thread():
             model = self._models.model(known, asked)
             return model.propose(known, fixed, asked, trial.number)
