@@ -89,16 +89,18 @@ def test_the_more_a_start_tells_the_less_noise_an_estimate_has():
 
 
 def test_each_trial_is_compared_at_the_epoch_it_reached():
-    end = np.linspace(0, 1, 10)
+    ends = np.linspace(0, 1, 10)
+    # What starts worst ends best, so that the first epoch foretells nothing good of the last.
     runs = [
-        Observation(i, {}, Outcome.COMPLETED, value=v, curve={1: 1 - v, 5: v})
-        for i, v in enumerate(end)
+        Observation(i, {}, Outcome.COMPLETED, value=v, curve={1: 3 - v, 5: v})
+        for i, v in enumerate(ends)
     ]
-    late = [Observation(90, {}, Outcome.PRUNED, curve={1: 0.0, 5: 2.0})]
-    early = [Observation(91, {}, Outcome.PRUNED, curve={1: 2.0})]
-    estimates, _ = estimated_ends(late + early, runs)
-    # At epoch 5 the best so far of the runs is the lower of start and end, so it foretells little.
-    assert np.isfinite(estimates).all()
+    late = Observation(90, {}, Outcome.PRUNED, curve={1: 3.0, 5: 1.5})
+    early = Observation(91, {}, Outcome.PRUNED, curve={1: 4.0})
+    (of_late, of_early), variances = estimated_ends([late, early], runs)
+    assert of_late > 0.9
+    assert of_early == pytest.approx(ends.mean(), abs=0.15)
+    assert variances[0] < variances[1]
 
 
 def test_the_best_until_an_epoch_ignores_what_is_not_a_number():

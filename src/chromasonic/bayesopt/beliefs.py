@@ -19,15 +19,9 @@ from chromasonic.bayesopt.observations import Observation
 from chromasonic.bayesopt.outcomes import modelled
 from chromasonic.bayesopt.posterior import Posterior
 from chromasonic.bayesopt.surface import Surface
-from chromasonic.bayesopt.surrogate import (
-    FittedSurrogate,
-    Model,
-    Targets,
-    targets_of,
-)
+from chromasonic.bayesopt.surrogate import FittedSurrogate, Model, Targets, targets_of
 
 Array = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 _Limited = tuple[Posterior, float]
 """A posterior, and the value up to which it is kept."""

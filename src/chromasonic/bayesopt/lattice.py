@@ -7,7 +7,7 @@ Symbols:
     U   points in the unit cube, (n, d), nan where a parameter is inactive
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import final
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from chromasonic.bayesopt.space import Categorical, Fixed, Float, Integer, Parameter, Space
 from chromasonic.bayesopt.space.conditions import parents_first
-from chromasonic.bayesopt.space.values import among
+from chromasonic.bayesopt.space.values import Value, among
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -167,9 +167,10 @@ class Lattice:
 
     def distinct(self, U: Array) -> Array:
         """The points without repetition, in their order."""
-        seen: set[bytes] = set()
-        keep = [i for i, key in enumerate(self.keys(U)) if not (key in seen or seen.add(key))]  # type: ignore[func-returns-value]
-        return U[keep]
+        first: dict[bytes, int] = {}
+        for i, key in enumerate(self.keys(U)):
+            first.setdefault(key, i)
+        return U[list(first.values())]
 
     def keys(self, U: Array) -> list[bytes]:
         """For each point what only points that count as the same share."""
@@ -189,12 +190,9 @@ def _places(parameter: Parameter) -> Array | None:
     k = parameter.n_values
     if k is None or k > _MOST_PLACES:
         return None
-    values = (
-        list(parameter.values)
-        if hasattr(parameter, "values")
-        else [parameter.value_at(i) for i in range(k)]  # type: ignore[attr-defined]
-    )
-    return np.array([parameter.to_unit(value) for value in values])
+    if isinstance(parameter, Float | Integer):
+        return np.array([parameter.to_unit(parameter.value_at(i)) for i in range(k)])
+    return (np.arange(k) + 0.5) / k
 
 
 def _nearest_places(parameter: Float | Integer, u: Array) -> Array:
@@ -225,8 +223,7 @@ def _conditions(space: Space) -> list[_Condition]:
     return found
 
 
-def _allowed(parent: Parameter, values: object) -> Array:
-    assert isinstance(values, tuple)
+def _allowed(parent: Parameter, values: Sequence[Value]) -> Array:
     if isinstance(parent, Fixed):
         return np.array([parent.to_unit(parent.value)] if among(parent.value, values) else [])
     return np.array([parent.to_unit(value) for value in values])

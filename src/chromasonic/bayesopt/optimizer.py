@@ -227,11 +227,8 @@ class Optimizer:
 
 
 def _outcome(value: object, failed: bool, pruned: bool) -> Outcome:
-    if (
-        (failed and pruned)
-        or (failed and value is not None)
-        or (not (failed or pruned) and value is None)
-    ):
+    says_nothing = value is None and not (failed or pruned)
+    if says_nothing or (failed and (pruned or value is not None)):
         raise ValueError(
             "tell needs a value, failed=True or pruned=True, and no two that contradict each "
             f"other, but got value={value!r}, failed={failed!r}, pruned={pruned!r}."
