@@ -6,8 +6,10 @@
     ├── DataError       melodies, or other data, that cannot be used
     ├── SpaceError      a search space that makes no sense
     ├── ModelError      a model class that cannot be searched
+    ├── ObjectiveError  an objective that cannot be tuned
     ├── DeviceError     a device that is not there
     ├── MissingExtra    an optional dependency that is not installed
+    ├── ExecutorError   a place where trials cannot be run
     └── StudyError      a study that cannot be opened or continued
         ├── StudyMismatch   it was started with something else
         └── StudyInUse      another driver is working on it
@@ -32,12 +34,20 @@ class ModelError(ChromasonicError, ValueError):
     """A model class that cannot be searched."""
 
 
+class ObjectiveError(ChromasonicError, ValueError):
+    """An objective that cannot be tuned."""
+
+
 class DeviceError(ChromasonicError, RuntimeError):
     """A device that is not there."""
 
 
 class MissingExtra(ChromasonicError, ImportError):
     """An optional dependency that is not installed."""
+
+
+class ExecutorError(ChromasonicError, RuntimeError):
+    """A place where trials cannot be run."""
 
 
 class StudyError(ChromasonicError, RuntimeError):

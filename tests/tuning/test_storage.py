@@ -4,12 +4,15 @@ import sqlite3
 import optuna
 import pytest
 from optuna.storages import InMemoryStorage
+from sqlalchemy import make_url
 
 from chromasonic.errors import MissingExtra, StudyError, StudyInUse
 from chromasonic.tuning import storage as module
 from chromasonic.tuning.storage import (
+    close_storage,
     open_storage,
     safe_url,
+    server_engine_kwargs,
     sole_driver,
     sqlite_file,
     sqlite_url,
@@ -25,12 +28,31 @@ with sole_driver(Path(sys.argv[1])):
     time.sleep(60)
 """
 
+# Root may write anywhere.
+NOBODY = """
+import os, sys
+from pathlib import Path
+from chromasonic.errors import StudyError
+from chromasonic.tuning.storage import sole_driver
+
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+try:
+    sole_driver(Path(sys.argv[1])).__enter__()
+except StudyError as error:
+    print(error)
+"""
+
 PASSWORD_URLS = [
     "postgres://anna:s3cret@host/db",
     "postgresql+nodriver://anna:s3cret@host/db",
     "postgres//anna:s3cret@host",
     "anna:s3cret@host",
     "mysql+pymysql://anna:s3cret@127.0.0.1:1/db",
+    "postgresql+psycopg://anna:s3cret@no..host/db",
+    "postgresql+psycopg://anna@127.0.0.1:1/db?password=s3cret",
     "postgresql+psycopg://anna:s3cret@127.0.0.1:1/db",
 ]
 
@@ -118,6 +140,30 @@ def test_a_file_that_is_no_database_is_one_line(tmp_path):
         open_storage(sqlite_url(file))
 
 
+def test_a_file_that_is_half_a_database_is_one_line(tmp_path):
+    file = tmp_path / "study.db"
+    close_storage(open_storage(sqlite_url(file)))
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(StudyError, match=r"malformed\. Restore it from a copy, or move it away"):
+        open_storage(sqlite_url(file))
+    # Only its beginning is as it was, which Optuna wraps into an error of its own.
+    file.write_bytes(whole[:4096] + bytes(len(whole) - 4096))
+    with pytest.raises(StudyError, match=r"cannot be opened: DatabaseError: .*malformed\. Rest"):
+        open_storage(sqlite_url(file))
+
+
+def test_tables_of_another_optuna_are_one_line(tmp_path):
+    file = tmp_path / "study.db"
+    close_storage(open_storage(sqlite_url(file)))
+    with sqlite3.connect(file) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'v0.9.0.a'")
+        connection.execute("UPDATE version_info SET schema_version = 1")
+    connection.close()
+    with pytest.raises(StudyError, match=r"cannot be opened: RuntimeError: The runtime optuna"):
+        open_storage(sqlite_url(file))
+
+
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StudyError, match=r"cannot be opened: (FileExists|NotADirectory)Error"):
@@ -128,6 +174,48 @@ def test_a_url_is_shown_without_its_password(tmp_path):
     shown = safe_url("postgresql://anna:s3cret@host/db")
     assert shown == "postgresql://anna:***@host/db"
     assert safe_url(InMemoryStorage()) == "InMemoryStorage"
+    shown = safe_url("postgresql://host/db?password=s3cret&sslpassword=s3cret&user=anna")
+    assert shown == "postgresql://host/db?password=***&sslpassword=***&user=anna"
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("postgresql+psycopg://host/db", 10),
+        ("postgresql+psycopg://host/db?connect_timeout=3", None),
+        ("mysql+pymysql://host/db", 10),
+        ("mssql+pyodbc://host/db", None),
+    ],
+)
+def test_a_server_that_does_not_answer_is_given_up_unless_the_url_says_when(url, expected):
+    settings = server_engine_kwargs(make_url(url))
+    assert settings["connect_args"].get("connect_timeout") == expected
+    assert settings["pool_pre_ping"]
+
+
+def test_an_output_directory_that_is_a_file_is_one_line(tmp_path):
+    (tmp_path / "results").touch()
+    with pytest.raises(StudyError) as caught:
+        sole_driver(tmp_path / "results" / ".lock").__enter__()
+    assert str(caught.value) == (
+        f"the output directory {tmp_path / 'results'} must be writable, but: File exists. "
+        "Choose another --output-dir."
+    )
+    with pytest.raises(StudyError, match=r"the directory .*results must be .* another --storage"):
+        sole_driver(tmp_path / ".lock", tmp_path / "results" / ".lock").__enter__()
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_an_output_directory_without_permission_is_one_line(tmp_path, run_child, missing):
+    folder = tmp_path / "closed"
+    folder.mkdir(mode=0o555)
+    lock = folder / "results" / ".lock" if missing else folder / ".lock"
+    child = run_child(NOBODY, lock)
+    said = child.communicate()[0]
+    assert said == (
+        f"the output directory {lock.parent} must be writable, but: Permission denied. "
+        "Choose another --output-dir.\n"
+    )
 
 
 def test_a_second_driver_in_another_process_is_refused(tmp_path, run_child):
