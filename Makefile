@@ -5,7 +5,7 @@ BIN := .venv/bin
 # One thread a process: more of them would get into each other's way.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check format clean
+.PHONY: demo test check faults format clean
 
 demo: .venv/installed
 	$(BIN)/chromasonic search --n-trials 14 --epochs 12 --n-sequences 500 --seed 1 \
@@ -22,6 +22,10 @@ check: .venv/installed-dev
 	$(BIN)/lint-imports
 	$(BIN)/pytest
 	$(BIN)/sphinx-build --quiet --fail-on-warning --fresh-env docs docs/_build
+
+# Two hundred faults at random moments; what was injected is written down.
+faults: .venv/installed-dev
+	$(BIN)/pytest tests/faults --injections 200 --faults-log tests/faults/log.txt
 
 format: .venv/installed-dev
 	$(BIN)/ruff format .

@@ -5,6 +5,8 @@ import pytest
 from typer.testing import CliRunner
 
 from chromasonic import __version__, cli
+from chromasonic.cli import options
+from chromasonic.cli.commands.search import ModelName
 from chromasonic.melody_generation.models import MODELS
 from chromasonic.tuning.pruners import PRUNERS
 from chromasonic.tuning.samplers import SAMPLERS
@@ -43,7 +45,16 @@ def search(run):
     def invoke(*arguments, n_trials=2):
         return run(
             *("search", "--data", "synthetic", "--n-sequences", "24", "--epochs", "2"),
-            *("--space", "space.toml", "--output-dir", "results", "--device", "cpu"),
+            *(
+                "--space",
+                "space.toml",
+                "--output-dir",
+                "results",
+                "--device",
+                "cpu",
+                "--executor",
+                "inline",
+            ),
             *("--n-trials", str(n_trials), *arguments),
         )
 
@@ -56,9 +67,9 @@ def results(path="results"):
 
 
 def test_the_names_of_the_command_line_are_those_of_the_package():
-    assert list(typing.get_args(cli.SamplerName)) == list(SAMPLERS)
-    assert list(typing.get_args(cli.PrunerName)) == list(PRUNERS)
-    assert list(typing.get_args(cli.ModelName)) == list(MODELS)
+    assert list(typing.get_args(options.SamplerName)) == list(SAMPLERS)
+    assert list(typing.get_args(options.PrunerName)) == list(PRUNERS)
+    assert list(typing.get_args(ModelName)) == list(MODELS)
 
 
 def test_version_is_told(run):

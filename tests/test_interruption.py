@@ -104,7 +104,7 @@ def test_ctrl_c_writes_the_files_says_how_to_go_on_and_exits_with_130(folder, un
     assert process.returncode == 130
     assert "goes on from here" in output
     assert "Traceback" not in output
-    assert 2 <= results(folder, "ctrl-c")["n_trials"] < N_TRIALS
+    assert 1 <= results(folder, "ctrl-c")["n_trials"] < N_TRIALS
     assert without_times(finish(folder, "ctrl-c")) == without_times(uninterrupted)
 
 
@@ -136,7 +136,7 @@ def test_a_killed_search_loses_at_most_the_running_trial(folder, uninterrupted):
         time.sleep(moments.uniform(0, 1))
         process.kill()
         process.communicate()
-        assert n_ended(folder / "killed") >= ended
+        assert n_ended(folder / "killed") >= ended - 1  # Two run at the same time.
     after = finish(folder, "killed")
     assert [trial["number"] for trial in after["trial_results"]] == list(range(N_TRIALS))
     assert without_times(after) == without_times(uninterrupted)

@@ -76,6 +76,7 @@ def search(
         VOCAB_SIZE,
         n_trials=N_TRIALS,
         sampler="tpe",  # what the committed results were made with
+        executor="inline",
         seed=seed,
     )
     model = load_best_model(folder / "best_model", LSTMMelodyModel)

@@ -151,6 +151,7 @@ def our_search(
         n_trials,
         # The tutorial's sampler too: what is measured here is everything but the choice of points.
         sampler="tpe",
+        executor="inline",
         seed=seed,
         target=target,
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from chromasonic.any_objective import tune
     from chromasonic.bayesopt import (
         Categorical,
         Fixed,
@@ -62,6 +63,7 @@ __all__ = [
     "plot_search_comparison",
     "probability_of_improvement",
     "sample_random_point",
+    "tune",
     "upper_confidence_bound",
 ]
 
@@ -74,6 +76,7 @@ _ELSEWHERE = {
     "load_corpus": "chromasonic.melody_generation.data",
     "plot_optimization_trajectory": _TRAJECTORY,
     "plot_search_comparison": _TRAJECTORY,
+    "tune": "chromasonic.any_objective",
 }
 
 

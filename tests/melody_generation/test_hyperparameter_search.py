@@ -42,7 +42,7 @@ def search(folder, n_trials=2, *, model_class=LSTMMelodyModel, space=None, data=
         model_class, space or small_space(), output_dir=folder, verbose=False
     )
     train, validation = data or (TRAIN, VALIDATION)
-    return optimizer.optimize(train, validation, V, n_trials=n_trials, **{"seed": 7, **settings})
+    return optimizer.optimize(train, validation, V, n_trials=n_trials, **{"seed": 7, "executor": "inline", **settings})
 
 
 class EveryPosition(nn.Module):
@@ -309,7 +309,7 @@ def test_the_sonic_lstm_can_be_searched(tmp_path):
 
 def test_a_model_that_is_not_causal_is_told_of_in_one_line(tmp_path, capsys):
     optimizer = HyperparameterOptimizer(LooksAhead, small_space(1), output_dir=tmp_path)
-    result = optimizer.optimize(TRAIN, VALIDATION, V, n_trials=1, seed=0)
+    result = optimizer.optimize(TRAIN, VALIDATION, V, n_trials=1, seed=0, executor="inline")
     lines = capsys.readouterr().out.splitlines()
     assert len([line for line in lines if "sees later notes at earlier positions" in line]) == 1
     assert result["model"]["predicts"] == "every_position_not_causal"

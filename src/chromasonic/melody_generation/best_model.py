@@ -56,7 +56,8 @@ class BestModel(Observer):
         # The best trial itself may come twice: when a search died before its weights were kept.
         if self._best is None or self._best.number == record.number:
             return record.counts
-        return record.counts and (record.value or 0.0) < (self._best.value or 0.0)
+        # Of equal ones the first counts, whichever ended first.
+        return record.counts and _rank(record) < _rank(self._best)
 
     def _keep(self, record: TrialRecord, checkpoint: Path) -> None:
         model_params, training_params = model_and_training_params(record.params)
@@ -73,9 +74,15 @@ class BestModel(Observer):
         unfinished = self._folder.with_name(f".unfinished-{self._folder.name}")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
-        torch.save(best_weights(checkpoint), unfinished / WEIGHTS_FILE)
+        # Through a file of Python's, a full disk is an OSError.
+        with (unfinished / WEIGHTS_FILE).open("wb") as file:
+            torch.save(best_weights(checkpoint), file)
         (unfinished / DESCRIPTION_FILE).write_text(to_json(description), encoding="utf-8")
         replace_folder(self._folder, unfinished)
+
+
+def _rank(record: TrialRecord) -> tuple[float, int]:
+    return record.value or 0.0, record.number
 
 
 def load_best_model(folder: Path, model_class: type[nn.Module]) -> nn.Module:

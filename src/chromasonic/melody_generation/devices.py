@@ -3,6 +3,7 @@
 import torch
 
 from chromasonic.errors import DeviceError
+from chromasonic.tuning.executors.machine import visible_gpus
 
 
 def choose_device(name: str) -> torch.device:
@@ -37,6 +38,12 @@ def choose_device(name: str) -> torch.device:
             "device mps must be an Apple GPU, but PyTorch sees none. Use --device cpu or auto."
         )
     return device
+
+
+def gpus_of(device: torch.device) -> tuple[str, ...]:
+    """The names of the GPUs that trials on this device may use, one each."""
+    gpus = visible_gpus() if device.type == "cuda" else ()
+    return gpus if device.index is None else gpus[device.index : device.index + 1]
 
 
 def _has_mps() -> bool:

@@ -15,7 +15,7 @@ from chromasonic.melody_generation.baselines import baseline_losses
 from chromasonic.melody_generation.best_model import BestModel
 from chromasonic.melody_generation.data.batches import LONGEST_ROW
 from chromasonic.melody_generation.data.melodies import Melodies
-from chromasonic.melody_generation.devices import choose_device
+from chromasonic.melody_generation.devices import choose_device, gpus_of
 from chromasonic.melody_generation.identity import describe_search, fingerprint, model_name
 from chromasonic.melody_generation.models.build import build_model
 from chromasonic.melody_generation.models.check import OutputKind, check_length, check_model
@@ -25,21 +25,21 @@ from chromasonic.melody_generation.search_space import (
     HyperparameterSearchSpace,
     model_and_training_params,
 )
-from chromasonic.reporting.progress import ProgressDisplay
-from chromasonic.reporting.result_files import ResultFiles, write_result_files
-from chromasonic.reporting.text import beginning_lines, ending_lines
+from chromasonic.search import Run, run_search
 from chromasonic.tuning.budget import Budget
-from chromasonic.tuning.driver import Driver
-from chromasonic.tuning.executors.inline import InlineExecutor
-from chromasonic.tuning.interrupt import Interrupt
-from chromasonic.tuning.records import SearchResult, read_result
-from chromasonic.tuning.session import SearchPlan, Session, open_session
+from chromasonic.tuning.executors.place import Place
+from chromasonic.tuning.observers import Observer
+from chromasonic.tuning.records import SearchResult
+from chromasonic.tuning.rules import TrialRules
+from chromasonic.tuning.session import SearchPlan, Session
 from chromasonic.tuning.study import attribute, set_attribute
 
 __all__ = ["HyperparameterOptimizer", "HyperparameterSearchSpace"]
 
 DEFAULT_OUTPUT_DIR = Path("hyperparameter_search_results")
 DEFAULT_STUDY_NAME = "melody_search"
+STALL_TIMEOUT_S = 3600.0
+"""An epoch of melodies takes seconds or minutes: a trial that is silent for so long hangs."""
 
 
 class HyperparameterOptimizer:
@@ -103,7 +103,15 @@ class HyperparameterOptimizer:
         fresh: bool = False,
         accept_changed_model: bool = False,
         data_description: Mapping[str, Any] | None = None,
+        executor: str = "process",
+        jobs: int | None = None,
         threads: int = 1,
+        memory_limit: int | str | None = None,
+        trial_timeout: float | None = None,
+        stall_timeout: float | None = STALL_TIMEOUT_S,
+        on_oom: str = "fail",
+        deterministic: bool = True,
+        address: str | None = None,
     ) -> SearchResult:
         """The best hyperparameters found, and all trials.
 
@@ -115,7 +123,7 @@ class HyperparameterOptimizer:
                 probability of their notes, in nats, at a trial's best epoch. It is minimised.
             vocab_size: Number of tokens.
             n_trials: The total of trials, those of earlier runs included.
-            timeout: Seconds for this run; the running trial is then put back into the queue.
+            timeout: Seconds for this run; running trials are then put back into the queue.
             study_name: What the study is called in the storage.
             sampler: `auto`, `gp`, `tpe`, `random`, `grid`, `qmc` or `cmaes`.
             pruner: `median`, `successive_halving`, `hyperband` or `none`.
@@ -127,7 +135,18 @@ class HyperparameterOptimizer:
             fresh: Begin a new study; the old one stays beside it.
             accept_changed_model: Go on although the model's source has changed.
             data_description: Where the data come from, kept with the results.
+            executor: `process` (each trial in a child process, which it may bring down without
+                further harm), `inline` (in this process, one at a time) or `ray`.
+            jobs: How many trials run at the same time; None for what the machine can bear.
             threads: CPU threads a trial trains with; another number rounds otherwise.
+            memory_limit: Bytes of memory a trial may use, such as `2GB`.
+            trial_timeout: Seconds a trial may take.
+            stall_timeout: Seconds a trial may go without the end of an epoch.
+            on_oom: `retry` tries a trial that ran out of memory once more, with its batches
+                split into pieces; `fail` does not.
+            deterministic: Whether the same seed and the same number of jobs must give the same
+                trials; without, no job ever waits for another.
+            address: Of the Ray cluster.
 
         Returns:
             A mapping with `best_params`, `best_value`, `model_params`, `training_params`,
@@ -140,29 +159,48 @@ class HyperparameterOptimizer:
             StudyError: The study cannot be opened, is in use, or was started with something else.
             ValueError: Another argument is wrong.
         """
-        budget = Budget(n_trials, timeout, patience, target)
+        rules = TrialRules(deterministic, trial_timeout, stall_timeout, on_oom)
+        place = Place(
+            executor,
+            jobs,
+            threads,
+            gpus_of(self.device),
+            memory_limit,
+            address,
+            gpus_per_trial=int(self.device.type == "cuda"),
+        )
+        run = Run(
+            Budget(n_trials, timeout, patience, target),
+            place,
+            rules,
+            settings=(("device", str(self.device)),),
+        )
         melodies = Melodies.checked(train_data, val_data, vocab_size)
+        objective = self._objective(melodies, place)
+        plan = SearchPlan(
+            space=self.search_space.space,
+            num_epochs=self.search_space.num_epochs,
+            fingerprint=fingerprint(objective, self.search_space),
+            output_dir=self.output_dir,
+            study_name=study_name,
+            storage=storage,
+            sampler=sampler,
+            pruner=pruner,
+            seed=seed,
+            initial_points=initial_points,
+            fresh=fresh,
+            accept_changes=accept_changed_model,
+            description=describe_search(objective, self.search_space, data_description or {}),
+        )
+
+        def observers(session: Session, before: SearchResult) -> list[Observer]:
+            _keep_baselines(session, objective)
+            return [self._best_model(session, before, melodies)]
+
         with _torch_threads(threads):
-            objective = self._objective(melodies)
-            plan = SearchPlan(
-                space=self.search_space.space,
-                num_epochs=self.search_space.num_epochs,
-                fingerprint=fingerprint(objective, self.search_space),
-                output_dir=self.output_dir,
-                study_name=study_name,
-                storage=storage,
-                sampler=sampler,
-                pruner=pruner,
-                seed=seed,
-                initial_points=initial_points,
-                fresh=fresh,
-                accept_changes=accept_changed_model,
-                description=describe_search(objective, self.search_space, data_description or {}),
+            self._result = run_search(
+                plan, objective, run, console=self._console, observers=observers
             )
-            with open_session(plan) as session, Interrupt(budget.left_s) as interrupt:
-                _keep_baselines(session, objective)
-                self._result = self._drive(session, plan, objective, budget, interrupt)
-        self._say(*ending_lines(self._result, self.output_dir))
         return self._result
 
     def plot_optimization_history(self, save_path: str | Path) -> Path:
@@ -181,14 +219,25 @@ class HyperparameterOptimizer:
             raise StudyError("there must be a result to draw. Call optimize first.")
         return plot_history(self._result, Path(save_path))
 
-    def _objective(self, melodies: Melodies) -> MelodyObjective:
+    def _objective(self, melodies: Melodies, place: Place) -> MelodyObjective:
         """What is minimised, once the model is found in order."""
+        # A trial that is given one GPU of its own sees no other.
+        sees_one = place.executor == "ray" or (place.executor == "process" and place.gpus)
         return MelodyObjective(
             self.model_class,
             self._check_model(melodies),
             melodies,
             self.search_space.num_epochs,
-            self.device,
+            torch.device(self.device.type) if sees_one else self.device,
+        )
+
+    def _best_model(self, session: Session, before: SearchResult, melodies: Melodies) -> BestModel:
+        return BestModel(
+            self.output_dir / "best_model",
+            before.best_trial,
+            session.study.study_name,
+            model_name(self.model_class),
+            melodies.vocab_size,
         )
 
     def _check_model(self, melodies: Melodies) -> OutputKind:
@@ -207,51 +256,6 @@ class HyperparameterOptimizer:
                 "trained and scored on the last position of windows."
             )
         return kind
-
-    def _drive(
-        self,
-        session: Session,
-        plan: SearchPlan,
-        objective: MelodyObjective,
-        budget: Budget,
-        interrupt: Interrupt,
-    ) -> SearchResult:
-        study = session.study
-        before = read_result(study)
-        self._say(*beginning_lines(before, budget.n_trials))
-        best_model = BestModel(
-            self.output_dir / "best_model",
-            before.best_trial,
-            study.study_name,
-            model_name(self.model_class),
-            objective.melodies.vocab_size,
-        )
-        with ProgressDisplay(
-            self._console, before, budget.n_trials, self.search_space.num_epochs
-        ) as progress:
-            driver = Driver(
-                study,
-                plan.space,
-                InlineExecutor(objective, interrupt.breakable),
-                budget,
-                seed=session.seed,
-                observers=[
-                    best_model,
-                    ResultFiles(lambda: read_result(study), self.output_dir),
-                    progress,
-                ],
-                interrupt=interrupt,
-                checkpoints=self.output_dir / "checkpoints",
-                settings={
-                    "sampler": plan.sampler,
-                    "pruner": plan.pruner,
-                    "device": str(self.device),
-                },
-            )
-            stopped_by = driver.run()
-        result = read_result(study, stopped_by)
-        write_result_files(result, self.output_dir)
-        return result
 
     def _say(self, *lines: str) -> None:
         for line in lines:

@@ -15,6 +15,9 @@ from chromasonic.melody_generation.training import TrainingSettings, train
 from chromasonic.tuning.endings import Ending
 from chromasonic.tuning.objective import Epoch, Trial
 
+PIECES_TO_SAVE_MEMORY = 4
+"""Parts that a batch is learnt from one after the other, once it has proved too large."""
+
 
 @dataclass(frozen=True)
 class MelodyObjective:
@@ -46,4 +49,5 @@ class MelodyObjective:
             device=self.device,
             seed=trial.seed,
             checkpoint=trial.checkpoint,
+            pieces=PIECES_TO_SAVE_MEMORY if trial.out_of_memory_before else 1,
         )

@@ -76,6 +76,7 @@ def train(
     device: torch.device,
     seed: int,
     checkpoint: Path | None = None,
+    pieces: int = 1,
 ) -> Generator[Epoch, None, Ending]:
     """The epochs of one training, each with its validation loss in nats per note.
 
@@ -87,11 +88,13 @@ def train(
         device: Where.
         seed: For all that is random: weights, dropout, the order of melodies.
         checkpoint: A folder that an epoch's `save` wrote, to go on from.
+        pieces: Parts of a batch whose gradients are summed before each step: less memory, the
+            same steps.
 
     Returns:
         `STOPPED_EARLY` if the validation loss had not improved for 5 epochs, else `COMPLETED`.
     """
-    training = _Training(build, kind, melodies, settings, device, seed)
+    training = _Training(build, kind, melodies, settings, device, seed, pieces)
     if checkpoint is not None:
         training.load(checkpoint)
     while training.epoch < settings.num_epochs:
@@ -119,8 +122,10 @@ class _Training:
         settings: TrainingSettings,
         device: torch.device,
         seed: int,
+        pieces: int,
     ) -> None:
         self._settings = settings
+        self._pieces = pieces
         self._device = device
         self._vocab_size = melodies.vocab_size
         self._random = RandomState(derive_seed(seed, "model"), device)
@@ -165,17 +170,24 @@ class _Training:
                 inputs, targets = transposed(
                     inputs, targets, self._settings.transposition, self._vocab_size, self._order
                 )
-            logits = logits_for(self._model, inputs, targets)
-            loss = cross_entropy(logits, targets.flatten(), ignore_index=IGNORED)
             self._optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            n_notes = (targets != IGNORED).sum()
+            parts = zip(inputs.chunk(self._pieces), targets.chunk(self._pieces), strict=True)
+            losses = [self._backward(*part, n_notes) for part in parts]
             clip_grad_norm_(self._model.parameters(), LARGEST_GRADIENT_NORM)
             self._optimizer.step()
             self._schedule.step()
-            n_notes = (targets != IGNORED).sum()
-            nats += torch.stack([loss.detach() * n_notes, n_notes])
+            nats += torch.stack([torch.stack(losses).sum() * n_notes, n_notes])
         total, count = nats.tolist()
         return float(total / count)
+
+    def _backward(self, inputs: Tensor, targets: Tensor, n_notes: Tensor) -> Tensor:
+        """Adds the gradients of a part of a batch; its share of the batch's mean loss."""
+        logits = logits_for(self._model, inputs, targets)
+        mean = cross_entropy(logits, targets.flatten(), ignore_index=IGNORED)
+        loss = mean * ((targets != IGNORED).sum() / n_notes)
+        loss.backward()
+        return loss.detach()
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -191,7 +203,9 @@ class _Training:
         }
 
     def save(self, folder: Path) -> None:
-        torch.save(self._state(), folder / CHECKPOINT_FILE)
+        # Through a file of Python's, a full disk is an OSError.
+        with (folder / CHECKPOINT_FILE).open("wb") as file:
+            torch.save(self._state(), file)
 
     def load(self, folder: Path) -> None:
         state = torch.load(folder / CHECKPOINT_FILE, map_location="cpu", weights_only=True)

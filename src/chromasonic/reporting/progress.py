@@ -21,16 +21,17 @@ class ProgressDisplay(Observer):
         console: Where to.
         result: The search as it stands when the display begins.
         n_trials: The total of trials.
-        num_epochs: The most epochs a trial has.
+        num_epochs: The most epochs a trial has; None if that is not known.
     """
 
     def __init__(
-        self, console: Console, result: SearchResult, n_trials: int, num_epochs: int
+        self, console: Console, result: SearchResult, n_trials: int, num_epochs: int | None
     ) -> None:
         self._console = console
         self._n_trials = n_trials
-        self._num_epochs = num_epochs
+        self._of_epochs = f"/{num_epochs}" if num_epochs else ""
         self._best = result.best_trial
+        self._sign = result.sign
         # The end of a trial may be told again, where a search that died could not say it.
         self._known = {trial.number for trial in result.trials}
         self._n_ended = len(result.trials)
@@ -64,17 +65,26 @@ class ProgressDisplay(Observer):
 
     def on_epoch(self, number: int, row: Mapping[str, Any]) -> None:
         """Shows how far a trial is."""
-        self._show(f"trial {number}, epoch {row['epoch']}/{self._num_epochs}: {row['loss']:.4f}")
+        loss = self._sign * row["loss"]
+        self._show(f"trial {number}, epoch {row['epoch']}{self._of_epochs}: {loss:.4f}")
+
+    def on_trouble(self, message: str) -> None:
+        """Shows what has gone wrong."""
+        self._say(message)
 
     def on_trial_end(self, record: TrialRecord, checkpoint: Path | None) -> None:
         """Shows what became of a trial."""
         if record.number in self._known:
             return
         self._n_ended += 1
-        if record.counts and (self._best is None or (record.value or 0) < (self._best.value or 0)):
+        record = record if self._sign > 0 else record.negated()
+        if record.counts and (self._best is None or self._rank(record) < self._rank(self._best)):
             self._best = record
         self._say(f"{trial_line(record)}{self._standing()}")
         self._show("")
+
+    def _rank(self, record: TrialRecord) -> tuple[float, int]:
+        return self._sign * (record.value or 0), record.number
 
     def _standing(self) -> str:
         left = self._time_left()

@@ -60,17 +60,19 @@ def beginning_lines(before: SearchResult, n_trials: int) -> list[str]:
     return [study, *(f"  {line}" for line in space)]
 
 
-def ending_lines(result: SearchResult, folder: Path) -> list[str]:
+def ending_lines(result: SearchResult, folder: Path | None) -> list[str]:
     """What is said when a search ends, or is stopped.
 
     Args:
         result: What it found.
-        folder: Where its files are.
+        folder: Where its files are; None if it keeps none.
     """
     lines = summary_lines(result)
     if result.best_trial is not None:
         lines.append("Best hyperparameters:")
         lines += [f"  {name}: {value}" for name, value in result.best_trial.params.items()]
+    if folder is None:
+        return lines
     lines.append(f"Results: {folder}")
     if result.stopped_by in ("interrupted", "timeout"):
         lines.append(f"Stopped: {result.stopped_by}. The same command or call goes on from here.")

@@ -1,7 +1,7 @@
 """When a search has had enough."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from chromasonic.tuning.records import TrialRecord
@@ -46,18 +46,20 @@ class Budget:
         """Whether this run has used up its seconds."""
         return self.timeout_s is not None and self.elapsed_s >= self.timeout_s
 
-    def spent(self, ended: Sequence[TrialRecord], n_running: int) -> str | None:
+    def spent(self, n_begun: int, ended: Callable[[], Sequence[TrialRecord]]) -> str | None:
         """Why no further trial should begin, or None if one should.
 
         Args:
-            ended: The trials that have ended, by number.
-            n_running: How many are on their way.
+            n_begun: How many have ended or are on their way.
+            ended: Gives the trials that have ended, by number, where they are needed.
         """
-        if len(ended) + n_running >= self.n_trials:
+        if n_begun >= self.n_trials:
             return "n_trials"
         if self.out_of_time:
             return "timeout"
-        since_best, best = _standing(ended)
+        if self.target is None and self.patience is None:
+            return None
+        since_best, best = _standing(ended())
         if self.target is not None and best <= self.target:
             return "target"
         if self.patience is not None and since_best >= self.patience:

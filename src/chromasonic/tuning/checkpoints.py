@@ -7,6 +7,7 @@ learning curve up to there.
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +36,14 @@ def save_checkpoint(
 
 
 def latest_checkpoint(folder: Path) -> tuple[Path, list[EpochRow]] | None:
-    """The newest checkpoint of a trial and its learning curve, or None if there is none."""
-    found = _checkpoints(folder)
-    if not found:
-        return None
-    return found[-1], json.loads((found[-1] / "epochs.json").read_text(encoding="utf-8"))
+    """The newest checkpoint of a trial and its learning curve, or None if there is none.
+
+    One whose learning curve cannot be read any more is none.
+    """
+    for checkpoint in reversed(_checkpoints(folder)):
+        with suppress(OSError, ValueError):
+            return checkpoint, json.loads((checkpoint / "epochs.json").read_text("utf-8"))
+    return None
 
 
 def discard_checkpoints(folder: Path) -> None:

@@ -5,19 +5,21 @@ progress displays are observers, which the driver knows nothing of.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from chromasonic.bayesopt import Space
+from chromasonic.errors import StudyError, StudyInUse, one_line
+from chromasonic.tuning.as_of import StudyAsOf
 from chromasonic.tuning.budget import Budget
 from chromasonic.tuning.checkpoints import discard_checkpoints, latest_checkpoint
-from chromasonic.tuning.distributions import suggest_params
 from chromasonic.tuning.endings import Ending
 from chromasonic.tuning.executors.protocol import (
     EpochEnded,
@@ -25,17 +27,30 @@ from chromasonic.tuning.executors.protocol import (
     Executor,
     Task,
     TrialEnded,
-    TrialInterrupted,
+    TrialPaused,
+    TrialStarted,
 )
 from chromasonic.tuning.interrupt import Interrupt
+from chromasonic.tuning.ledger import Ledger
 from chromasonic.tuning.objective import Trial, diverged
 from chromasonic.tuning.observers import Observer
-from chromasonic.tuning.records import TrialRecord, best_row, has_ended, record_of
-from chromasonic.tuning.recovery import recover
+from chromasonic.tuning.records import TrialRecord, best_row
+from chromasonic.tuning.recovery import (
+    BAD_CHECKPOINT,
+    OUT_OF_MEMORY,
+    has_met,
+    may_try_again,
+    recover,
+)
+from chromasonic.tuning.rules import TrialRules
 from chromasonic.tuning.seeds import derive_seed
-from chromasonic.tuning.study import PREFIX, attribute, identity, set_attribute
+from chromasonic.tuning.study import attribute, identity
 
-STORE_EPOCHS_EVERY_S = 1.0
+POLL_S = 0.2
+"""The longest time between two looks at limits and wishes."""
+
+PAUSE_GRACE_S = 20.0
+"""So long a trial that is to pause may take to write its checkpoint."""
 
 
 @dataclass
@@ -44,7 +59,9 @@ class _Running:
 
     frozen: FrozenTrial
     rows: list[dict[str, Any]]
-    stored_at: float
+    n_rows_before: int
+    started_at: float | None = None
+    heard_at: float = field(default_factory=time.monotonic)
 
 
 class Driver:
@@ -56,10 +73,13 @@ class Driver:
         executor: Where trials run.
         budget: How long.
         seed: The study's seed; every trial gets one of its own from it.
+        rules: How trials are treated.
         observers: Told of every epoch and every ended trial.
         interrupt: Asked between epochs whether to end.
         checkpoints: The folder that keeps a folder of checkpoints for each unfinished trial.
         settings: Kept with each trial: what may differ from run to run.
+        cancelled: The numbers of trials that the user wants to end; asked again and again.
+        require_lease: Raises StudyInUse if somebody else drives the study now.
     """
 
     def __init__(
@@ -70,10 +90,13 @@ class Driver:
         budget: Budget,
         *,
         seed: int,
+        rules: TrialRules | None = None,
         observers: Sequence[Observer] = (),
         interrupt: Interrupt | None = None,
         checkpoints: Path | None = None,
         settings: Mapping[str, Any] | None = None,
+        cancelled: Callable[[], set[int]] = set,
+        require_lease: Callable[[], None] = lambda: None,
     ) -> None:
         self._study = study
         self._storage = study._storage
@@ -81,108 +104,150 @@ class Driver:
         self._executor = executor
         self._budget = budget
         self._seed = seed
+        self._rules = rules or TrialRules()
         self._observers = observers
         self._interrupt = interrupt or Interrupt()
         self._checkpoints = checkpoints
-        self._settings = dict(settings or {})
+        self._cancelled = cancelled
+        self._require_lease = require_lease
         self._identity = identity(study)
+        self._view = StudyAsOf(study, executor.slots if self._rules.deterministic else None)
+        self._open_ledger = partial(Ledger, study, self._view, space, settings or {})
+        self._ledger: Ledger
         self._running: dict[int, _Running] = {}
-        self._ended: dict[int, TrialRecord] = {}
-        self._earlier_s = float(attribute(study, "total_time", 0.0))
+        # What the executor has and will speak of; others may run no more but not be stored yet.
+        self._at_work: set[int] = set()
+        self._next_look = 0.0
+        self._is_pausing = False
 
     def run(self) -> str:
-        """Why it ended: see `SearchResult.stopped_by`."""
-        self._take_over()
+        """Why it ended: see `SearchResult.stopped_by`.
+
+        Raises:
+            StudyError: The study cannot be written any more. Trials that were on their way are
+                run again when the search goes on.
+            ExecutorError: Trials cannot be run.
+        """
         try:
+            self._take_over()
             while True:
                 stopped_by = self._fill_slots()
                 if not self._running:
                     return stopped_by
-                for event in self._executor.poll():
-                    self._handle(event)
-                if self._must_break_off():
+                self._listen()
+                self._look_around()
+                if self._interrupt.requested or self._budget.out_of_time:
                     self._pause_all()
+        except StudyError as error:
+            self._abandon(may_save=not isinstance(error, StudyInUse))
+            raise
         finally:
             with ExitStack() as stack:
-                stack.callback(self._store_total_time)
                 stack.callback(self._executor.close)
-                self._pause_all()
+                stack.callback(self._pause_all)
 
     def _take_over(self) -> None:
         """Puts in order what a driver that died left behind."""
-        recover(self._study)
-        for trial in self._study.get_trials(deepcopy=False):
-            if has_ended(trial):
-                self._ended[trial.number] = record_of(trial)
-                folder = self._folder(trial.number)
-                if folder is not None and folder.exists():
-                    self._announce_end(self._ended[trial.number])
+        recover(self._study, lambda number: len(self._saved(number)[1]))
+        self._ledger = self._open_ledger()
+        for record in self._ledger.ended.values():
+            folder = self._folder(record.number)
+            if folder is not None and folder.exists():
+                self._announce_end(record)
 
     # Ask and submit
 
     def _fill_slots(self) -> str:
         while True:
-            reason = self._reason_to_wait()
+            reason = self._reason_to_wait(self._ledger.next_number)
             if reason is not None:
                 return reason
-            self._submit(self._next_trial())
+            self._submit(self._ledger.begin())
 
-    def _reason_to_wait(self) -> str | None:
-        ended = [self._ended[number] for number in sorted(self._ended)]
-        spent = self._budget.spent(ended, len(self._running))
+    def _reason_to_wait(self, number: int) -> str | None:
+        """Why that trial should not begin now; the reason to end if it is none to wait."""
+        n_begun = len(self._ledger.ended) + len(self._running)
+        spent = self._budget.spent(n_begun, lambda: self._ended_for(number))
         if spent is not None:
             return spent
         if self._interrupt.requested:
             return "interrupted"
         if len(self._running) >= self._executor.slots:
             return "no free slot"
+        if self._must_wait_for_others(number):
+            return "an earlier trial has not ended"
         is_exhausted = getattr(self._study.sampler, "is_exhausted", None)
-        return "exhausted" if is_exhausted and is_exhausted(self._study) else None
+        if is_exhausted and is_exhausted(self._view.seen_by(number)):
+            return "exhausted"
+        return None
 
-    def _next_trial(self) -> FrozenTrial:
-        """The trial to run next, with parameters: one from the queue, or a new proposal."""
-        # Asked for waiting trials alone, storage in memory forgets those put back into the queue.
-        trials = self._study.get_trials(deepcopy=False)
-        waiting = [trial for trial in trials if trial.state == TrialState.WAITING]
-        if waiting:
-            trial_id = min(waiting, key=lambda trial: trial.number)._trial_id
-            self._storage.set_trial_state_values(trial_id, TrialState.RUNNING)
-        else:
-            trial_id = self._storage.create_new_trial(self._study._study_id)
-        if attribute(self._storage.get_trial(trial_id), "params") is None:
-            params = suggest_params(self._space, optuna.Trial(self._study, trial_id))
-            self._store(trial_id, params=params)
-        self._store(trial_id, settings=self._settings)
-        return self._storage.get_trial(trial_id)
+    def _must_wait_for_others(self, number: int) -> bool:
+        """Whether a trial that this one must learn from is still on its way."""
+        first_unknown = number - self._executor.slots + 1
+        return self._rules.deterministic and any(n < first_unknown for n in self._running)
+
+    def _ended_for(self, number: int) -> list[TrialRecord]:
+        """The trials that have ended, as far as that one may know."""
+        ended = self._ledger.ended
+        last = number - self._executor.slots
+        known = [n for n in ended if n <= last] if self._rules.deterministic else list(ended)
+        return [ended[n] for n in sorted(known)]
 
     def _submit(self, frozen: FrozenTrial) -> None:
         number = frozen.number
-        folder = self._folder(number)
-        checkpoint, rows = (folder and latest_checkpoint(folder)) or (None, [])
-        trial = Trial(number, derive_seed(self._seed, "trial", number), checkpoint)
+        checkpoint, rows = self._saved(number)
+        trial = Trial(
+            number,
+            derive_seed(self._seed, "trial", number),
+            checkpoint,
+            out_of_memory_before=has_met(frozen, OUT_OF_MEMORY),
+        )
         params = attribute(frozen, "params")
         frozen.intermediate_values = {row["epoch"]: row["loss"] for row in rows}
-        self._running[number] = _Running(frozen, list(rows), time.monotonic())
+        self._running[number] = _Running(frozen, list(rows), len(rows))
         for observer in self._observers:
             observer.on_trial_start(number, params)
         # A driver may have died between the last epoch's checkpoint and its verdict.
-        verdict = self._verdict(frozen, rows[-1]) if rows else None
+        verdict = self._verdict(self._running[number]) if rows else None
         if verdict is None:
-            self._executor.submit(Task(trial, params, list(rows), folder))
+            waits = self._rules.deterministic
+            self._executor.submit(Task(trial, params, list(rows), self._folder(number), waits))
+            self._at_work.add(number)
         else:
             self._end(number, *verdict)
 
     # Listen, prune and tell
 
+    def _listen(self) -> None:
+        events = self._executor.poll(POLL_S)
+        self._at_work -= {e.number for e in events if isinstance(e, TrialEnded | TrialPaused)}
+        for event in events:
+            self._handle(event)
+
     def _handle(self, event: Event) -> None:
+        running = self._running.get(event.number)
+        if running is None:
+            # It was ended by what came just before.
+            return
+        running.heard_at = time.monotonic()
         match event:
-            case EpochEnded(number, row):
+            case TrialStarted():
+                running.started_at = running.heard_at
+            case EpochEnded(number, row, trouble):
+                self._report(trouble)
                 self._on_epoch(number, row)
-            case TrialEnded(number, ending, reason, log):
-                self._end(number, ending, reason, log)
-            case TrialInterrupted(number):
-                self._requeue(number)
-                self._interrupt.request()
+            case TrialEnded(number, ending, reason, log, trouble):
+                self._report(trouble)
+                if self._tries_again(running, ending, reason):
+                    self._put_back(number)
+                else:
+                    self._end(number, ending, reason, log)
+            case TrialPaused(number, trouble):
+                self._report(trouble)
+                self._put_back(number)
+                if not (self._is_pausing or self._budget.out_of_time):
+                    # Nobody else has asked for that: it was Ctrl-C.
+                    self._interrupt.request()
 
     def _on_epoch(self, number: int, row: dict[str, Any]) -> None:
         running = self._running[number]
@@ -190,64 +255,123 @@ class Driver:
         running.frozen.intermediate_values[row["epoch"]] = row["loss"]
         for observer in self._observers:
             observer.on_epoch(number, row)
-        if verdict := self._verdict(running.frozen, row):
+        if verdict := self._verdict(running):
             self._executor.stop(number)
+            self._at_work.discard(number)
             self._end(number, *verdict)
-        elif time.monotonic() - running.stored_at >= STORE_EPOCHS_EVERY_S:
-            self._store(running.frozen._trial_id, epochs=running.rows)
-            running.stored_at = time.monotonic()
+        else:
+            self._executor.go_on(number)
+            self._ledger.keep_curve(running.frozen, running.rows)
 
-    def _verdict(self, frozen: FrozenTrial, row: dict[str, Any]) -> tuple[Ending, str] | None:
-        """How and why a trial is to end after this epoch; None if it may go on."""
-        if diverged(row["loss"]):
-            return Ending.DIVERGED, f"the loss became {row['loss']}"
+    def _verdict(self, running: _Running) -> tuple[Ending, str] | None:
+        """How and why a trial is to end after its last epoch; None if it may go on."""
+        frozen, row = running.frozen, running.rows[-1]
+        if diverged(row["loss"], running.rows[0]["loss"]):
+            return Ending.DIVERGED, f"the loss became {row['loss']:g}"
         # Some pruners remember in the storage which of their rungs a trial has passed.
         frozen.system_attrs = self._storage.get_trial_system_attrs(frozen._trial_id)
-        if self._study.pruner.prune(self._study, frozen):
+        if self._study.pruner.prune(self._view.seen_by(frozen.number), frozen):
             return Ending.PRUNED, f"worse than others after epoch {row['epoch']}"
         return None
 
+    def _tries_again(self, running: _Running, ending: Ending, reason: str) -> bool:
+        """Whether a trial that ended by misfortune is to run once more."""
+        frozen = running.frozen
+        if ending is Ending.KILLED and self._interrupt.requested:
+            # Whoever ends the search may have ended all of its processes.
+            return True
+        if ending is Ending.OUT_OF_MEMORY and self._rules.on_oom == "retry":
+            setback = OUT_OF_MEMORY
+        elif ending in (Ending.KILLED, Ending.LOST):
+            setback = reason
+        elif ending is Ending.FAILED and 0 < running.n_rows_before == len(running.rows):
+            setback = BAD_CHECKPOINT
+        else:
+            return False
+        _, saved = self._saved(frozen.number)
+        if not may_try_again(self._storage, frozen, setback, len(saved)):
+            return False
+        if setback is BAD_CHECKPOINT:
+            self._report(f"trial {frozen.number} begins again: {BAD_CHECKPOINT} ({reason})")
+            self._discard(frozen.number)
+        else:
+            self._report(f"trial {frozen.number} is tried again: {reason}")
+        return True
+
     def _end(self, number: int, ending: Ending, reason: str = "", log: str = "") -> None:
-        running = self._running.pop(number)
-        trial_id = running.frozen._trial_id
-        best = best_row(running.rows)
-        if ending.state is TrialState.COMPLETE and best is None:
+        running = self._running[number]
+        if ending.finished and best_row(running.rows) is None:
             ending, reason = Ending.DIVERGED, "no epoch had a finite loss"
-        for epoch, loss in running.frozen.intermediate_values.items():
-            self._storage.set_trial_intermediate_value(trial_id, epoch, loss)
-        self._store(trial_id, epochs=running.rows, ending=ending, reason=reason, log=log)
-        value = best["loss"] if best and ending.state is TrialState.COMPLETE else None
-        self._study.tell(number, value, ending.state)
-        self._store_total_time()
-        self._ended[number] = record_of(self._storage.get_trial(trial_id))
-        self._announce_end(self._ended[number])
+        record = self._ledger.end(running.frozen, running.rows, ending, reason, log)
+        del self._running[number]
+        self._ledger.keep_total_time(self._budget.elapsed_s)
+        self._announce_end(record)
 
     def _announce_end(self, record: TrialRecord) -> None:
-        folder = self._folder(record.number)
-        checkpoint, _ = (folder and latest_checkpoint(folder)) or (None, [])
-        for observer in self._observers:
-            observer.on_trial_end(record, checkpoint)
-        if folder is not None:
-            discard_checkpoints(folder)
-            with suppress(OSError):  # It is not there, or holds a trial of another study.
-                folder.parent.rmdir()
+        checkpoint, _ = self._saved(record.number)
+        try:
+            for observer in self._observers:
+                observer.on_trial_end(record, checkpoint)
+        except OSError as error:
+            # The checkpoint stays, so that this end is announced again by the next run.
+            self._report(f"what trial {record.number} leaves cannot be kept: {one_line(error)}")
+        else:
+            self._discard(record.number)
+
+    def _report(self, trouble: str) -> None:
+        for observer in self._observers if trouble else ():
+            observer.on_trouble(trouble)
 
     # Break off
 
-    def _must_break_off(self) -> bool:
-        return self._interrupt.requested or self._budget.out_of_time
+    def _look_around(self) -> None:
+        """Ends what has taken too long or is not wanted any more."""
+        now = time.monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + POLL_S
+        self._require_lease()
+        unwanted = self._cancelled()
+        for number, running in list(self._running.items()):
+            started = running.started_at or now
+            overstayed = self._rules.overstayed(
+                now - started, now - max(started, running.heard_at)
+            )
+            if number in unwanted:
+                self._kill(number)
+                self._end(number, Ending.CANCELLED, "cancelled by the user")
+            elif overstayed:
+                self._kill(number)
+                self._end(number, Ending.TIMED_OUT, overstayed)
+
+    def _kill(self, number: int) -> None:
+        self._executor.kill(number)
+        self._at_work.discard(number)
 
     def _pause_all(self) -> None:
-        for number in list(self._running):
-            try:
+        """Puts all that runs back into the queue, with a checkpoint where there can be one."""
+        self._is_pausing = True
+        try:
+            for number in self._at_work:
                 self._executor.pause(number)
-            finally:
-                self._requeue(number)
+            deadline = time.monotonic() + PAUSE_GRACE_S
+            while self._at_work and time.monotonic() < deadline:
+                self._listen()
+        finally:
+            for number in list(self._running):
+                self._kill(number)
+                self._put_back(number)
+            self._is_pausing = False
 
-    def _requeue(self, number: int) -> None:
-        """Back into the queue, under its own number and with its own parameters."""
-        running = self._running.pop(number)
-        self._storage.set_trial_state_values(running.frozen._trial_id, TrialState.WAITING)
+    def _put_back(self, number: int) -> None:
+        self._ledger.put_back(self._running.pop(number).frozen)
+
+    def _abandon(self, *, may_save: bool) -> None:
+        """Leaves the study alone; trials may still write their checkpoints."""
+        self._running.clear()
+        if may_save:
+            self._pause_all()
+        self._at_work.clear()
 
     # Keep
 
@@ -255,9 +379,14 @@ class Driver:
         # Another study in the same directory has trials of the same numbers.
         return self._checkpoints and self._checkpoints / str(number) / self._identity
 
-    def _store(self, trial_id: int, **attributes: Any) -> None:
-        for name, value in attributes.items():
-            self._storage.set_trial_user_attr(trial_id, PREFIX + name, value)
+    def _saved(self, number: int) -> tuple[Path | None, list[dict[str, Any]]]:
+        """The last checkpoint of a trial and its learning curve up to there."""
+        folder = self._folder(number)
+        return (folder and latest_checkpoint(folder)) or (None, [])
 
-    def _store_total_time(self) -> None:
-        set_attribute(self._study, "total_time", self._earlier_s + self._budget.elapsed_s)
+    def _discard(self, number: int) -> None:
+        folder = self._folder(number)
+        if folder is not None:
+            discard_checkpoints(folder)
+            with suppress(OSError):  # It is not there, or holds a trial of another study.
+                folder.parent.rmdir()

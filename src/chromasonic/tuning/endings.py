@@ -1,8 +1,10 @@
 """Why a trial ended: the one list of reasons, and what each means to Optuna."""
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from optuna.trial import TrialState
+if TYPE_CHECKING:
+    from optuna.trial import TrialState
 
 
 class Ending(StrEnum):
@@ -20,8 +22,16 @@ class Ending(StrEnum):
     CANCELLED = "cancelled"
 
     @property
-    def state(self) -> TrialState:
+    def finished(self) -> bool:
+        """Whether the trial ran to its own end, so that its value counts."""
+        return self in (Ending.COMPLETED, Ending.STOPPED_EARLY)
+
+    @property
+    def state(self) -> "TrialState":
         """The state Optuna knows the trial by."""
-        if self in (Ending.COMPLETED, Ending.STOPPED_EARLY):
+        # Worker processes know endings, too, and start faster without Optuna.
+        from optuna.trial import TrialState
+
+        if self.finished:
             return TrialState.COMPLETE
         return TrialState.PRUNED if self is Ending.PRUNED else TrialState.FAIL

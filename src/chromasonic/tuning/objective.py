@@ -4,9 +4,9 @@ import inspect
 import json
 import math
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from chromasonic.tuning.endings import Ending
 
@@ -40,11 +40,14 @@ class Trial:
         number: Counts the trials of the study from 0.
         seed: For all that is random in this trial; drawn from the study's seed and `number`.
         checkpoint: A folder that `Epoch.save` wrote, to continue from, or None to begin.
+        out_of_memory_before: Whether this trial has run out of memory once already, so that it
+            should do the same in smaller pieces.
     """
 
     number: int
     seed: int
     checkpoint: Path | None = None
+    out_of_memory_before: bool = False
 
 
 ROW_KEYS = ("epoch", "loss", "train_loss", "seconds")
@@ -69,8 +72,7 @@ def epochs_of(objective: Objective, params: Params, trial: Trial) -> Epochs:
         ValueError: It yielded nothing at all, and had no checkpoint to continue from; or a
             metric has a name that is taken.
     """
-    dict_params = dict(params)
-    outcome = objective(dict_params, trial) if _takes_trial(objective) else objective(dict_params)
+    outcome = outcome_of(objective, params, trial)
     if not inspect.isgenerator(outcome):
         yield _as_epoch(outcome)
         return Ending.COMPLETED
@@ -87,6 +89,34 @@ def epochs_of(objective: Objective, params: Params, trial: Trial) -> Epochs:
             return stop.value if isinstance(stop.value, Ending) else Ending.COMPLETED
         seen = True
         yield _as_epoch(yielded)
+
+
+@dataclass(frozen=True)
+class Negated:
+    """An objective whose losses have the other sign: to maximise what is minimised.
+
+    Attributes:
+        objective: What gives the values to maximise.
+    """
+
+    objective: Objective
+
+    def __call__(self, params: Params, trial: Trial) -> Epochs:
+        """The epochs of one trial."""
+        epochs = epochs_of(self.objective, params, trial)
+        while True:
+            try:
+                epoch = next(epochs)
+            except StopIteration as stop:
+                return cast(Ending, stop.value)
+            train_loss = None if epoch.train_loss is None else -epoch.train_loss
+            yield replace(epoch, loss=-epoch.loss, train_loss=train_loss)
+
+
+def outcome_of(objective: Objective, params: Params, trial: Trial) -> Any:
+    """What an objective gives for some parameters, told of its trial if it wants to be."""
+    own = dict(params)
+    return objective(own, trial) if _takes_trial(objective) else objective(own)
 
 
 def _takes_trial(objective: Objective) -> bool:
@@ -142,6 +172,10 @@ def _native(value: Any) -> Any:
     return value.item() if getattr(value, "shape", None) == () else value
 
 
-def diverged(loss: float) -> bool:
-    """Whether a loss can teach nothing any more: nan or infinite."""
-    return not math.isfinite(loss)
+EXPLODED = 1e6
+"""So many times its first size, and so much at least, a loss has exploded."""
+
+
+def diverged(loss: float, first_loss: float) -> bool:
+    """Whether a loss can teach nothing any more: nan, infinite, or exploded since the first."""
+    return not math.isfinite(loss) or abs(loss) > EXPLODED * max(1.0, abs(first_loss))

@@ -16,6 +16,9 @@ class Observer:
     def on_epoch(self, number: int, row: Mapping[str, Any]) -> None:
         """A trial has a further point of its learning curve."""
 
+    def on_trouble(self, message: str) -> None:
+        """Something went wrong that has cost nothing so far."""
+
     def on_trial_end(self, record: TrialRecord, checkpoint: Path | None) -> None:
         """A trial has ended and is stored.
 

@@ -4,8 +4,9 @@ Everything here is read from the study's own attributes, so that it can be had a
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -19,6 +20,7 @@ from chromasonic.tuning.endings import Ending
 from chromasonic.tuning.study import attribute
 
 SCHEMA_VERSION = 1
+MAXIMIZE = "maximize"
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,16 @@ class TrialRecord:
         """Whether its value stands beside others: it was trained to its own end."""
         return self.state == TrialState.COMPLETE.name and self.value is not None
 
+    def negated(self) -> "TrialRecord":
+        """The same with all losses of the other sign, as a maximised objective gave them."""
+        return replace(
+            self,
+            value=_negative(self.value),
+            val_loss=_negative(self.val_loss),
+            train_loss=_negative(self.train_loss),
+            learning_curve=[negated_row(row) for row in self.learning_curve],
+        )
+
 
 @dataclass(frozen=True)
 class Importance:
@@ -82,6 +94,7 @@ class SearchResult(Mapping[str, Any]):
 
     Attributes:
         trials: All trials that have ended, by number.
+            Their values have the sign that the objective gave them.
         total_time: Seconds of all runs of this search together.
         description: What was searched, as the front end keeps it with the study.
         stopped_by: Why this run ended: `n_trials`, `timeout`, `patience`, `target`,
@@ -96,8 +109,18 @@ class SearchResult(Mapping[str, Any]):
 
     @property
     def best_trial(self) -> TrialRecord | None:
-        """The trial with the lowest value, the earliest of equals; None if none has finished."""
+        """The trial with the best value, the earliest of equals; None if none has finished."""
         return next(iter(self.ranking()), None)
+
+    @property
+    def maximize(self) -> bool:
+        """Whether larger values are better."""
+        return self.description.get("direction") == MAXIMIZE
+
+    @property
+    def sign(self) -> float:
+        """What a value is multiplied by to become one that is minimised."""
+        return -1.0 if self.maximize else 1.0
 
     @property
     def space(self) -> Space | None:
@@ -115,14 +138,14 @@ class SearchResult(Mapping[str, Any]):
         if (space := self.space) is None:
             return None
         counted = [t for t in self.trials if t.counts and space.contains(t.params)]
-        losses = [math.nan if t.value is None else t.value for t in counted]
+        losses = [math.nan if t.value is None else self.sign * t.value for t in counted]
         found = parameter_importance(space, [t.params for t in counted], losses) or []
         return [Importance(e.names[0], e.main, e.total) for e in found] or None
 
     def ranking(self) -> list[TrialRecord]:
         """The trials whose values stand beside each other, best first."""
         finished = [trial for trial in self.trials if trial.counts]
-        return sorted(finished, key=lambda trial: (trial.value, trial.number))
+        return sorted(finished, key=lambda trial: (self.sign * (trial.value or 0), trial.number))
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as JSON can hold it."""
@@ -140,6 +163,7 @@ class SearchResult(Mapping[str, Any]):
             "best_params": best_params,
             "best_value": best.value if best else None,
             "n_trials": len(self.trials),
+            "endings": dict(Counter(trial.ending for trial in self.trials).most_common()),
             "model_params": {k: v for k, v in best_params.items() if k not in training},
             "training_params": {k: v for k, v in best_params.items() if k in training},
             **self.description,
@@ -163,10 +187,13 @@ class SearchResult(Mapping[str, Any]):
 def read_result(study: Study, stopped_by: str | None = None) -> SearchResult:
     """The result of a study as it stands."""
     ended = [record_of(trial) for trial in study.get_trials(deepcopy=False) if has_ended(trial)]
+    description = attribute(study, "description", {})
+    if description.get("direction") == MAXIMIZE:
+        ended = [record.negated() for record in ended]
     return SearchResult(
         trials=tuple(ended),
         total_time=round(attribute(study, "total_time", 0.0), 3),
-        description=attribute(study, "description", {}),
+        description=description,
         timestamp=datetime.now().isoformat(),
         stopped_by=stopped_by,
     )
@@ -178,7 +205,7 @@ def has_ended(trial: FrozenTrial) -> bool:
 
 
 def record_of(trial: FrozenTrial) -> TrialRecord:
-    """The record of a trial that has ended."""
+    """The record of a trial that has ended, with the losses that the study minimises."""
     curve = attribute(trial, "epochs", [])
     best = best_row(curve) or {}
     n_parameters = next((row["n_parameters"] for row in curve if "n_parameters" in row), None)
@@ -197,6 +224,16 @@ def record_of(trial: FrozenTrial) -> TrialRecord:
         learning_curve=[_without(row, "n_parameters") for row in curve],
         settings=attribute(trial, "settings", {}),
     )
+
+
+def negated_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of a learning curve with losses of the other sign."""
+    losses = {name: _negative(row.get(name)) for name in ("loss", "train_loss")}
+    return {**row, **losses}
+
+
+def _negative(loss: float | None) -> float | None:
+    return None if loss is None else -loss
 
 
 def best_row(curve: Sequence[dict[str, Any]]) -> dict[str, Any] | None:

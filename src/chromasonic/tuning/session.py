@@ -1,22 +1,26 @@
 """A study, opened for one driver: locked, seeded, with its sampler and pruner."""
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import BaseStorage
+from optuna.storages import BaseStorage, InMemoryStorage
 
 from chromasonic.bayesopt import Space
-from chromasonic.errors import StudyError
+from chromasonic.errors import StudyError, StudyInUse
+from chromasonic.tuning.lease import Lease, lease_url
+from chromasonic.tuning.mirrored_storage import MirroredStorage
+from chromasonic.tuning.patient_storage import PatientStorage
 from chromasonic.tuning.pruners import choose_pruner
 from chromasonic.tuning.records import SearchResult, read_result
 from chromasonic.tuning.samplers import choose_sampler, sampler_name
 from chromasonic.tuning.seeds import derive_seed
 from chromasonic.tuning.storage import (
+    close_storage,
     open_storage,
     safe_url,
     sole_driver,
@@ -53,11 +57,12 @@ class SearchPlan:
 
     Attributes:
         space: What is searched.
-        num_epochs: The most epochs of a trial.
+        num_epochs: The most epochs of a trial; None where that is not known.
         fingerprint: What must stay the same for the study to go on.
-        output_dir: Where files go.
+        output_dir: Where files go; None to keep none.
         study_name: What the user calls the study.
-        storage: A database URL or an Optuna storage; None for a file in `output_dir`.
+        storage: A database URL or an Optuna storage; None for a file in `output_dir`, or for
+            memory where there is none.
         sampler: A name of `choose_sampler`; `auto` becomes the name of what it stands for.
         pruner: A name of `choose_pruner`.
         seed: Of everything random; None to draw one.
@@ -68,9 +73,9 @@ class SearchPlan:
     """
 
     space: Space
-    num_epochs: int
+    num_epochs: int | None
     fingerprint: Fingerprint
-    output_dir: Path
+    output_dir: Path | None
     study_name: str
     storage: str | BaseStorage | None = None
     sampler: str = "auto"
@@ -93,26 +98,52 @@ class SearchPlan:
 
 @dataclass(frozen=True)
 class Session:
-    """A study that this process alone drives, and its seed."""
+    """A study that this process alone drives.
+
+    Attributes:
+        study: The study; its storage outlives a database that goes away for a while.
+        seed: Of everything random.
+        patient: What waits for the database.
+        require_lease: Raises StudyInUse if another driver has taken over.
+    """
 
     study: optuna.Study
     seed: int
+    patient: PatientStorage
+    require_lease: Callable[[], None]
+
+    def give_up_when(self, wanted: Callable[[], bool]) -> None:
+        """Ends the wait for a database that is away as soon as `wanted` says so."""
+        self.patient.should_give_up = wanted
 
 
 @contextmanager
-def open_session(plan: SearchPlan) -> Iterator[Session]:
+def open_session(
+    plan: SearchPlan, on_trouble: Callable[[str], None] = lambda line: None
+) -> Iterator[Session]:
     """Opens the plan's study, for this process alone, while the block runs.
+
+    Args:
+        plan: What is searched, and where it is kept.
+        on_trouble: Told in one line what must be waited for, such as a database that is away.
 
     Raises:
         StudyError: It cannot be opened, is in use, or was started with something else.
     """
-    url = plan.storage or sqlite_url(plan.output_dir / STUDY_FILE)
+    url = plan.storage or _own_storage(plan.output_dir)
     with ExitStack() as stack:
         stack.enter_context(_quiet_optuna())
         stack.enter_context(sole_driver(*_locks(plan, url)))
-        storage = open_storage(url)
+        # While SQLite itself waits nobody hears Ctrl-C; PatientStorage waits in short naps.
+        opened = open_storage(url, sqlite_timeout_s=1.0)
+        stack.callback(close_storage, opened)
+        lease = None
+        if (server := lease_url(opened)) is not None:
+            lease = stack.enter_context(Lease(server, plan.study_name, on_wait=on_trouble))
+        patient = PatientStorage(opened, name=safe_url(url), on_trouble=on_trouble)
+        storage = MirroredStorage(patient)
         before = newest_name(storage, plan.study_name)
-        if plan.fresh and before is not None:
+        if plan.fresh and before is not None and plan.output_dir is not None:
             _set_aside(plan.output_dir, before)
         study = open_study(
             storage,
@@ -128,7 +159,11 @@ def open_session(plan: SearchPlan) -> Iterator[Session]:
             _begin(study, plan)
         identity = {"study_name": study.study_name, "seed": seed, "storage": safe_url(url)}
         set_attribute(study, "description", {**identity, **plan.description})
-        yield Session(study, seed)
+        yield Session(study, seed, patient, lease.require if lease else lambda: None)
+
+
+def _own_storage(output_dir: Path | None) -> str | BaseStorage:
+    return InMemoryStorage() if output_dir is None else sqlite_url(output_dir / STUDY_FILE)
 
 
 def _begin(study: optuna.Study, plan: SearchPlan) -> None:
@@ -148,9 +183,10 @@ def _set_aside(output_dir: Path, study_name: str) -> None:
 
 
 def _locks(plan: SearchPlan, url: str | BaseStorage) -> list[Path]:
-    locks = [plan.output_dir / LOCK_FILE]
+    output_dir = plan.output_dir
+    locks = [] if output_dir is None else [output_dir / LOCK_FILE]
     file = None if isinstance(url, BaseStorage) else sqlite_file(url)
-    if file is not None and file.parent.resolve() != plan.output_dir.resolve():
+    if file and (output_dir is None or file.parent.resolve() != output_dir.resolve()):
         locks.append(file.with_name(f".{file.name}.{derive_seed(plan.study_name)}.lock"))
     return locks
 
@@ -159,11 +195,28 @@ def _locks(plan: SearchPlan, url: str | BaseStorage) -> list[Path]:
 def _quiet_optuna() -> Iterator[None]:
     """Optuna's own lines would stand among ours and say the same."""
     before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         yield
     finally:
         optuna.logging.set_verbosity(before)
+
+
+def require_running(output_dir: Path) -> None:
+    """Does nothing while a search runs in a directory.
+
+    Raises:
+        StudyError: None does.
+    """
+    try:
+        with sole_driver(output_dir / LOCK_FILE) if output_dir.is_dir() else nullcontext():
+            pass
+    except StudyInUse:
+        return
+    raise StudyError(
+        f"there must be a search running in {output_dir}, but there is none. "
+        "Give the --output-dir of one."
+    )
 
 
 def read_session(output_dir: Path, study_name: str, storage: str | None = None) -> SearchResult:

@@ -18,12 +18,27 @@ class Task:
         params: What it tries.
         epochs: The learning curve up to the checkpoint; empty for a new trial.
         folder: Where its checkpoints go, or None to write none.
+        waits: Whether the trial waits after each epoch until it is told to go on; otherwise it
+            goes on until it is told to stop.
     """
 
     trial: Trial
     params: Mapping[str, Any]
     epochs: list[dict[str, Any]]
     folder: Path | None
+    waits: bool = True
+
+    @property
+    def number(self) -> int:
+        """The trial's number."""
+        return self.trial.number
+
+
+@dataclass(frozen=True)
+class TrialStarted:
+    """A trial has left the queue of the executor: a worker is at it."""
+
+    number: int
 
 
 @dataclass(frozen=True)
@@ -33,59 +48,78 @@ class EpochEnded:
     Attributes:
         number: The trial's number.
         row: `epoch` (from 1), `loss`, `train_loss`, `seconds` and the objective's metrics.
+        trouble: What went wrong and cost nothing so far, such as a checkpoint not written.
     """
 
     number: int
     row: dict[str, Any]
+    trouble: str = ""
 
 
 @dataclass(frozen=True)
 class TrialEnded:
-    """A trial has ended by itself.
+    """A trial has ended, and not because the driver said so.
 
     Attributes:
         number: The trial's number.
-        ending: Why.
+        ending: Why. `KILLED` and `LOST` say that its worker is gone through no fault of its own.
         reason: One line for people; empty where the ending says it all.
         log: More about a failure, such as its traceback.
+        trouble: What went wrong besides.
     """
 
     number: int
     ending: Ending
     reason: str = ""
     log: str = ""
+    trouble: str = ""
 
 
 @dataclass(frozen=True)
-class TrialInterrupted:
-    """A trial was broken off in the middle of an epoch, by Ctrl-C."""
+class TrialPaused:
+    """A trial has stopped where it was, after a checkpoint if it could write one.
+
+    Attributes:
+        number: The trial's number.
+        trouble: What went wrong besides, such as a checkpoint not written.
+    """
 
     number: int
+    trouble: str = ""
 
 
-Event = EpochEnded | TrialEnded | TrialInterrupted
+Event = TrialStarted | EpochEnded | TrialEnded | TrialPaused
 
 
 class Executor(Protocol):
     """Runs trials and reports on them. It knows nothing of the study."""
 
     slots: int
+    """How many trials run at the same time."""
 
     def submit(self, task: Task) -> None:
-        """Starts a trial in a free slot."""
+        """Starts a trial, as soon as a slot is ready for it."""
 
-    def poll(self) -> list[Event]:
-        """Waits until a trial has something to say, and returns that.
+    def poll(self, timeout_s: float) -> list[Event]:
+        """Waits until a trial has something to say, `timeout_s` at most, and returns that.
 
-        After an `EpochEnded` a trial goes on to its next epoch unless it is stopped or paused
-        before the next `poll`.
+        A trial that was stopped or killed says nothing any more.
+
+        Raises:
+            ExecutorError: Trials cannot be run here.
         """
 
+    def go_on(self, number: int) -> None:
+        """Lets a trial that waits after an epoch begin the next one."""
+
     def stop(self, number: int) -> None:
-        """Ends a running trial and forgets it."""
+        """Ends a trial and forgets it."""
+
+    def kill(self, number: int) -> None:
+        """Ends a trial at once, even one that hangs, and forgets it."""
 
     def pause(self, number: int) -> None:
-        """Saves a checkpoint of a running trial, if it can, and forgets it."""
+        """Asks a trial to stop where it is; `TrialPaused` follows, unless it ends before."""
 
     def close(self) -> None:
-        """Ends all that runs."""
+        """Ends all that runs, and frees what it holds."""

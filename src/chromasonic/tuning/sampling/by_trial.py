@@ -80,6 +80,13 @@ class FiniteGridSampler(GridSampler):
         self._rng.rng.seed(derive_seed(self._seed, trial.number))
         super().before_trial(study, trial)
 
+    def is_exhausted(self, study: Study) -> bool:
+        """Whether every point has been given out, be it to a trial that still runs."""
+        trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
+        noted = [trial.system_attrs for trial in trials if "grid_id" in trial.system_attrs]
+        given_out = {n["grid_id"] for n in noted if self._same_search_space(n["search_space"])}
+        return given_out.issuperset(range(self._n_min_trials))
+
     def after_trial(
         self,
         study: Study,

@@ -1,0 +1,126 @@
+"""What the driver itself costs: trials are simulated, so all the time there is is its own.
+
+Writes `overhead.json`, and `overhead.png` of the large cluster.
+"""
+
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import optuna
+from optuna.storages import BaseStorage, InMemoryStorage
+from simulated import SimulatedExecutor
+
+from chromasonic.bayesopt import Categorical, Float, Integer, Space
+from chromasonic.tuning.budget import Budget
+from chromasonic.tuning.driver import Driver
+from chromasonic.tuning.mirrored_storage import MirroredStorage
+from chromasonic.tuning.observers import Observer
+from chromasonic.tuning.pruners import choose_pruner
+from chromasonic.tuning.records import TrialRecord
+from chromasonic.tuning.samplers import choose_sampler
+from chromasonic.tuning.storage import open_storage, sqlite_url
+
+HERE = Path(__file__).parent
+SPACE = Space(
+    {
+        "x": Float(0.0, 1.0),
+        "rate": Float(1e-4, 1.0, log=True),
+        "width": Integer(1, 9),
+        "kind": Categorical(["a", "b", "c"]),
+    }
+)
+N_EPOCHS = 10
+TRIAL_S = 30.0
+
+
+class Clock(Observer):
+    """The driver's CPU seconds at each trial's end."""
+
+    def __init__(self) -> None:
+        self.ends: list[float] = []
+
+    def on_trial_end(self, record: TrialRecord, checkpoint: Path | None) -> None:
+        """Notes the time."""
+        self.ends.append(time.process_time())
+
+
+def drive(slots: int, n_trials: int, storage: BaseStorage, pruner: str) -> dict:
+    """The driver's CPU time for so many trials of 10 epochs, random proposals."""
+    study = optuna.create_study(storage=MirroredStorage(storage))
+    study.sampler = choose_sampler("random", SPACE, 0)
+    study.pruner = choose_pruner(pruner, N_EPOCHS)
+    executor = SimulatedExecutor(slots, N_EPOCHS, TRIAL_S / N_EPOCHS)
+    clock = Clock()
+    driver = Driver(study, SPACE, executor, Budget(n_trials), seed=0, observers=[clock])
+    began = time.process_time()
+    driver.run()
+    cpu_s = time.process_time() - began
+    trials = study.get_trials(deepcopy=False)
+    n_epochs = sum(len(trial.intermediate_values) for trial in trials)
+    return {
+        "slots": slots,
+        "trials": len(trials),
+        "pruner": pruner,
+        "ms_per_trial": 1000 * cpu_s / len(trials),
+        "ms_per_epoch_all_included": 1000 * cpu_s / n_epochs,
+        "trials_per_s": len(trials) / cpu_s,
+        "needed_per_s": slots / TRIAL_S,
+        "cpu_s_at_ends": [end - began for end in clock.ends][:: max(1, len(trials) // 200)],
+    }
+
+
+def main() -> None:
+    """Drives all of them, one after the other."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    results = {}
+    for pruner in ("none", "median"):
+        results[f"64 slots, memory, {pruner}"] = drive(64, 1000, InMemoryStorage(), pruner)
+        print(f"64 slots, {pruner}: done", flush=True)
+        results[f"1000 slots, memory, {pruner}"] = drive(1000, 20_000, InMemoryStorage(), pruner)
+        print(f"1000 slots, {pruner}: done", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        storage = open_storage(sqlite_url(Path(folder) / "study.db"))
+        results["1000 slots, SQLite, median"] = drive(1000, 20_000, storage, "median")
+    (HERE / "overhead.json").write_text(json.dumps(results, indent=1) + "\n")
+    for name, found in results.items():
+        print(
+            f"{name}: {found['ms_per_trial']:.1f} ms a trial, "
+            f"{found['ms_per_epoch_all_included']:.2f} ms an epoch, "
+            f"{found['trials_per_s']:.0f} trials a second ({found['needed_per_s']:.0f} needed)"
+        )
+    plot(results)
+
+
+def plot(results: dict) -> None:
+    """How many trials a second the large cluster's driver manages, as trials add up."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
+    for name, found in results.items():
+        if found["slots"] < 1000:
+            continue
+        ends = found["cpu_s_at_ends"]
+        step = found["trials"] / len(ends)
+        # Over a tenth of all trials at a time.
+        width = max(1, len(ends) // 10)
+        rates = [
+            step * width / (after - before)
+            for before, after in zip(ends[:-width], ends[width:], strict=True)
+        ]
+        axes.plot([step * (width + i) for i in range(len(rates))], rates, label=name)
+    axes.axhline(1000 / TRIAL_S, color="grey", linestyle="--", label="needed: trials of 30 s")
+    axes.set_yscale("log")
+    axes.set_xlabel("trials ended")
+    axes.set_ylabel("trials a second that the driver can drive")
+    axes.set_title("One driver, 1,000 simulated slots, 20,000 trials of 10 epochs", loc="left")
+    axes.legend(frameon=False)
+    figure.savefig(HERE / "overhead.png", dpi=120)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,24 @@
+"""`chromasonic cancel`: ends one trial of a search that runs elsewhere."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from chromasonic.cli.exits import errors_in_one_line
+from chromasonic.cli.options import Debug, OutputDir
+
+
+def cancel(
+    number: Annotated[int, typer.Argument(min=0, help="The trial's number.")],
+    output_dir: OutputDir = Path("hyperparameter_search_results"),
+    debug: Debug = False,
+) -> None:
+    """End one trial of a running search; it counts neither as a trial nor as a failure."""
+    with errors_in_one_line(debug):
+        from chromasonic.tuning.cancellation import Cancellations
+        from chromasonic.tuning.session import require_running
+
+        require_running(output_dir)
+        Cancellations(output_dir).request(number)
+        typer.echo(f"The search in {output_dir} will end trial {number}, if it is running.")

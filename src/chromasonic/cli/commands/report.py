@@ -1,0 +1,32 @@
+"""`chromasonic report`: the files of a search, written again."""
+
+from pathlib import Path
+
+import typer
+
+from chromasonic.cli.exits import errors_in_one_line, require_extra
+from chromasonic.cli.options import Debug, OutputDir, Plot, Storage, StudyName
+from chromasonic.cli.plots import draw
+
+
+def report(
+    output_dir: OutputDir = Path("hyperparameter_search_results"),
+    storage: Storage = None,
+    study_name: StudyName = "melody_search",
+    plot: Plot = False,
+    debug: Debug = False,
+) -> None:
+    """Write a search's files again, from its study alone."""
+    with errors_in_one_line(debug):
+        if plot:
+            require_extra("matplotlib", "report")
+        from chromasonic.reporting.result_files import write_result_files
+        from chromasonic.reporting.text import summary_lines
+        from chromasonic.tuning.session import read_session
+
+        result = read_session(output_dir, study_name, storage)
+        write_result_files(result, output_dir)
+        for line in summary_lines(result):
+            typer.echo(line)
+        if plot:
+            draw(result, output_dir)

@@ -1,0 +1,65 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+
+def _bytes_of(size: str) -> int:
+    from chromasonic.tuning.executors.place import bytes_of
+
+    try:
+        return bytes_of(size)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+SamplerName = Literal["auto", "gp", "tpe", "random", "grid", "qmc", "cmaes"]
+PrunerName = Literal["median", "successive_halving", "hyperband", "none"]
+ExecutorName = Literal["process", "inline", "ray"]
+OutOfMemoryRule = Literal["fail", "retry"]
+
+OutputDir = Annotated[Path, typer.Option(help="Where results go, and where a search goes on.")]
+Storage = Annotated[
+    str | None, typer.Option(help="Database URL; default: a file in --output-dir.")
+]
+StudyName = Annotated[str, typer.Option(help="Name of the study in its storage.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")]
+Plot = Annotated[bool, typer.Option("--plot", help="Draw the results, too.")]
+
+NTrials = Annotated[int, typer.Option(min=1, help="Total of trials, earlier runs included.")]
+Sampler = Annotated[SamplerName, typer.Option(help="How parameters are chosen.")]
+Pruner = Annotated[PrunerName, typer.Option(help="How bad trials are ended.")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Of all that is random; default: drawn.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Begin anew; what there is stays beside it.")]
+Timeout = Annotated[float | None, typer.Option(min=0.001, help="Seconds for this run.")]
+Patience = Annotated[
+    int | None, typer.Option(min=1, help="End after so many trials without a better one.")
+]
+
+Executor = Annotated[ExecutorName, typer.Option(help="Where trials run.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(min=1, help="Trials at the same time; default: what the machine can bear."),
+]
+Threads = Annotated[int, typer.Option(min=1, help="CPU threads of a trial.")]
+MemoryLimit = Annotated[
+    int | None,
+    typer.Option(
+        parser=_bytes_of,
+        metavar="SIZE",
+        help="Memory a trial may use, such as 2GB; default: no limit.",
+    ),
+]
+TrialTimeout = Annotated[float | None, typer.Option(min=0.001, help="Seconds a trial may take.")]
+StallTimeout = Annotated[
+    float | None, typer.Option(min=0.001, help="Seconds a trial may go without an epoch's end.")
+]
+OnOom = Annotated[
+    OutOfMemoryRule, typer.Option(help="What becomes of a trial that runs out of memory.")
+]
+NoDeterministic = Annotated[
+    bool, typer.Option("--no-deterministic", help="Let no job wait for another.")
+]
+Address = Annotated[str | None, typer.Option(help="Of the Ray cluster, with --executor ray.")]

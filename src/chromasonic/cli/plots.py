@@ -1,0 +1,17 @@
+"""Drawing what a command has found."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from chromasonic.tuning.records import SearchResult
+
+
+def draw(result: "SearchResult", output_dir: Path) -> None:
+    """Writes the plots of a search and says where they are."""
+    from chromasonic.reporting.figures import write_plots
+
+    for path in write_plots(result, output_dir / "plots"):
+        typer.echo(f"Plot: {path}")

@@ -1,0 +1,113 @@
+"""One search from its plan to its files, whatever is tuned."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from chromasonic.reporting.progress import ProgressDisplay
+from chromasonic.reporting.result_files import ResultFiles, write_result_files
+from chromasonic.reporting.text import beginning_lines, ending_lines
+from chromasonic.tuning.budget import Budget
+from chromasonic.tuning.cancellation import Cancellations
+from chromasonic.tuning.driver import Driver
+from chromasonic.tuning.executors.place import Place
+from chromasonic.tuning.interrupt import Interrupt
+from chromasonic.tuning.objective import Objective
+from chromasonic.tuning.observers import Observer
+from chromasonic.tuning.records import SearchResult, read_result
+from chromasonic.tuning.rules import TrialRules
+from chromasonic.tuning.session import SearchPlan, Session, open_session
+
+MoreObservers = Callable[[Session, SearchResult], Iterable[Observer]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What may differ from one run of a search to the next.
+
+    Attributes:
+        budget: How long it goes on.
+        place: Where its trials run.
+        rules: How they are treated.
+        settings: What else is kept with each trial.
+    """
+
+    budget: Budget
+    place: Place
+    rules: TrialRules
+    settings: tuple[tuple[str, str], ...] = ()
+
+
+def run_search(
+    plan: SearchPlan,
+    objective: Objective,
+    run: Run,
+    *,
+    console: Console,
+    observers: MoreObservers = lambda session, before: (),
+) -> SearchResult:
+    """What a search has found when its budget is spent, or when it is told to stop.
+
+    Args:
+        plan: What is searched.
+        objective: What is minimised.
+        run: How long, where and how.
+        console: Where progress is shown.
+        observers: Makes further observers, once the study is open; they are told first.
+
+    Raises:
+        StudyError: The study cannot be opened or written, is in use, or is another one.
+        ExecutorError: Trials cannot be run.
+    """
+    say = _Speaker(console)
+    with (
+        open_session(plan, say) as session,
+        Interrupt(run.budget.left_s) as interrupt,
+    ):
+        session.give_up_when(lambda: interrupt.requested)
+        study, before = session.study, read_result(session.study)
+        more = [*observers(session, before)]
+        say(*beginning_lines(before, run.budget.n_trials))
+        executor = run.place.open(objective, interrupt.breakable)
+        cancellations = Cancellations(plan.output_dir)
+        cancellations.clear()
+        files = plan.output_dir and ResultFiles(lambda: read_result(study), plan.output_dir)
+        with ProgressDisplay(console, before, run.budget.n_trials, plan.num_epochs) as progress:
+            driver = Driver(
+                study,
+                plan.space,
+                executor,
+                run.budget,
+                seed=session.seed,
+                rules=run.rules,
+                observers=[*more, *([files] if files else []), progress],
+                interrupt=interrupt,
+                checkpoints=plan.output_dir and plan.output_dir / "checkpoints",
+                settings={
+                    "sampler": plan.sampler,
+                    "pruner": plan.pruner,
+                    "executor": run.place.executor,
+                    "jobs": executor.slots,
+                    **dict(run.settings),
+                },
+                cancelled=cancellations.take,
+                require_lease=session.require_lease,
+            )
+            stopped_by = driver.run()
+        result = read_result(study, stopped_by)
+        if plan.output_dir is not None:
+            write_result_files(result, plan.output_dir)
+    say(*ending_lines(result, plan.output_dir))
+    return result
+
+
+class _Speaker:
+    """Says lines as they are."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def __call__(self, *lines: str) -> None:
+        for line in lines:
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,94 @@
+"""A study as one trial may see it, so that what it is told does not depend on who was faster."""
+
+from collections.abc import Container
+from copy import copy, deepcopy
+
+import optuna
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from chromasonic.tuning.storage_proxy import StorageProxy
+from chromasonic.tuning.study import PREFIX
+
+GIVEN_OUT = {"grid_id", "search_space"}
+"""What a sampler notes with a trial when it proposes it, so that others get another point."""
+
+
+class StorageAsOf(StorageProxy):
+    """With n slots, trial k sees those up to k - n as they ended and later ones as running.
+
+    Trials that come after k are hidden. By the time k begins, all up to k - n have ended.
+
+    Args:
+        storage: Where everything is read and written.
+        slots: How many trials run at the same time.
+
+    Attributes:
+        number: The trial that asks.
+    """
+
+    def __init__(self, storage: BaseStorage, slots: int) -> None:
+        super().__init__(storage)
+        self._slots = slots
+        self.number = 0
+
+    def get_all_trials(
+        self,
+        study_id: int,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+    ) -> list[FrozenTrial]:
+        """The trials up to the one that asks."""
+        every = self._storage.get_all_trials(study_id, deepcopy=False)
+        n_known = max(0, self.number - self._slots + 1)
+        seen = every[:n_known]
+        if states is None or TrialState.RUNNING in states:
+            seen += [_as_running(trial) for trial in every[n_known : self.number]]
+        seen += every[self.number : self.number + 1]
+        if states is not None:
+            seen = [trial for trial in seen if trial.state in states]
+        return _copied(seen) if deepcopy else seen
+
+
+class StudyAsOf:
+    """Gives a study as its trials may see it.
+
+    Args:
+        study: The study; its sampler and pruner are used.
+        slots: How many trials run at the same time; None to show everything as it stands.
+    """
+
+    def __init__(self, study: optuna.Study, slots: int | None) -> None:
+        self._study = study
+        self._view: StorageAsOf | None = None
+        if slots is not None:
+            self._view = StorageAsOf(study._storage, slots)
+            self._study = optuna.Study(study.study_name, self._view, study.sampler, study.pruner)
+
+    def seen_by(self, number: int) -> optuna.Study:
+        """The study as trial `number` may see it, until the next call."""
+        if self._view is not None:
+            self._view.number = number
+        # Optuna keeps the trials it has read until the next `tell`, which this study never hears.
+        self._study._thread_local.cached_all_trials = None
+        return self._study
+
+
+def _copied(trials: list[FrozenTrial]) -> list[FrozenTrial]:
+    return deepcopy(trials)
+
+
+def _as_running(trial: FrozenTrial) -> FrozenTrial:
+    """A trial as it was when it had been proposed and nothing more."""
+    early = copy(trial)
+    early.state = TrialState.RUNNING
+    early.values = None
+    early.datetime_complete = None
+    early.intermediate_values = {}
+    early.user_attrs = {
+        name: value for name, value in trial.user_attrs.items() if name == f"{PREFIX}params"
+    }
+    early.system_attrs = {
+        name: value for name, value in trial.system_attrs.items() if name in GIVEN_OUT
+    }
+    return early

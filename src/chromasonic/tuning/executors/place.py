@@ -1,0 +1,114 @@
+"""Where trials run, as a user says it, and the executor that stands for it."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from chromasonic.errors import ExecutorError
+from chromasonic.tuning.executors.inline import InlineExecutor
+from chromasonic.tuning.executors.machine import free_memory, usable_cpus
+from chromasonic.tuning.executors.process import ProcessExecutor
+from chromasonic.tuning.executors.protocol import Executor
+from chromasonic.tuning.executors.trial_run import Breakable
+from chromasonic.tuning.objective import Objective
+
+EXECUTORS = ("process", "inline", "ray")
+
+MEMORY_OF_A_TRIAL = 2**30
+"""Bytes to reckon with for a trial, where nothing is said."""
+
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where trials run, and with how much each.
+
+    Attributes:
+        executor: `process` (child processes), `inline` (this process, one trial at a time) or
+            `ray` (a cluster that is there).
+        jobs: How many trials run at the same time; None for what the machine, or the cluster,
+            can bear.
+        threads: CPU threads of a trial.
+        gpus: Names of the GPUs that trials use, one each; empty for none. On Ray the number of
+            GPUs of a trial is `gpus_per_trial`.
+        memory_limit: Bytes of resident memory a trial may use, such as `2000000000` or `2GB`.
+        address: Of the Ray cluster; None for the one that Ray finds.
+        gpus_per_trial: GPUs that a trial gets on Ray.
+    """
+
+    executor: str = "process"
+    jobs: int | None = None
+    threads: int = 1
+    gpus: tuple[str, ...] = ()
+    memory_limit: int | str | None = None
+    address: str | None = None
+    gpus_per_trial: float = 0
+
+    def __post_init__(self) -> None:
+        if self.executor not in EXECUTORS:
+            raise ValueError(
+                f"an executor must be one of {', '.join(EXECUTORS)}, but got {self.executor!r}."
+            )
+        for name, count in (("jobs", self.jobs), ("threads", self.threads)):
+            if count is not None and (not isinstance(count, int) or count < 1):
+                raise ValueError(
+                    f"{name} must be a whole number of at least 1, but got {count!r}."
+                )
+        if self.executor == "inline" and self.jobs not in (None, 1):
+            raise ExecutorError(
+                f"the inline executor must have one job, but got jobs={self.jobs}. "
+                "Use executor='process' for more."
+            )
+        if self.memory_limit is not None:
+            object.__setattr__(self, "memory_limit", bytes_of(self.memory_limit))
+
+    def open(self, objective: Objective, breakable: Breakable) -> Executor:
+        """The executor.
+
+        Args:
+            objective: What is tuned.
+            breakable: A context in which Ctrl-C may break an epoch off, for `inline`.
+
+        Raises:
+            ExecutorError: Trials cannot run there.
+            MissingExtra: Ray is not installed.
+        """
+        limit: Any = self.memory_limit
+        if self.executor == "inline":
+            return InlineExecutor(objective, breakable)
+        if self.executor == "ray":
+            from chromasonic.tuning.executors.ray import RayExecutor
+
+            return RayExecutor(
+                objective,
+                self.jobs,
+                address=self.address,
+                cpus_per_trial=self.threads,
+                gpus_per_trial=self.gpus_per_trial,
+                memory_bytes=limit,
+            )
+        jobs = self.jobs or default_jobs(self.threads, self.gpus)
+        return ProcessExecutor(
+            objective, jobs, threads=self.threads, gpus=self.gpus, memory_limit=limit
+        )
+
+
+def default_jobs(threads: int, gpus: tuple[str, ...]) -> int:
+    """How many trials this machine can bear: a GPU each, or their threads and some memory."""
+    if gpus:
+        return len(gpus)
+    return max(1, min(usable_cpus() // threads, free_memory() // MEMORY_OF_A_TRIAL))
+
+
+def bytes_of(size: int | str) -> int:
+    """A number of bytes, which may be written as `2GB` or `500M` (powers of 1024).
+
+    Raises:
+        ValueError: It is none.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:I?B)?\s*", str(size).upper())
+    n_bytes = int(float(found[1]) * _UNITS[found[2]]) if found else 0
+    if n_bytes < 1:
+        raise ValueError(f"a size of memory must be such as 2GB or 500MB, but got {size!r}.")
+    return n_bytes

@@ -1,0 +1,110 @@
+"""One trial on its way, wherever it runs."""
+
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from typing import Any
+
+from chromasonic.errors import one_line
+from chromasonic.tuning.checkpoints import save_checkpoint
+from chromasonic.tuning.endings import Ending
+from chromasonic.tuning.executors.protocol import EpochEnded, Task, TrialEnded, TrialPaused
+from chromasonic.tuning.objective import Epoch, Objective, epochs_of
+
+CHECKPOINT_EVERY_S = 30.0
+
+Breakable = Callable[[], AbstractContextManager[None]]
+"""A context in which a KeyboardInterrupt may break an epoch off."""
+
+
+class TrialRun:
+    """A trial's generator, its learning curve and its checkpoints."""
+
+    def __init__(self, objective: Objective, task: Task, breakable: Breakable) -> None:
+        self._task = task
+        self._breakable = breakable
+        self._epochs = epochs_of(objective, task.params, task.trial)
+        self._rows = list(task.epochs)
+        self._last: Epoch | None = None
+        self._saved_at = time.monotonic()
+
+    def step(self) -> EpochEnded | TrialEnded | TrialPaused:
+        """Runs the trial to the end of its next epoch, or to its own end.
+
+        It is paused if it was broken off; what it had done of the epoch is then lost.
+        """
+        try:
+            return self._step()
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - it must cost one trial only
+            return _failed(self._task.number, error)
+
+    def _step(self) -> EpochEnded | TrialEnded | TrialPaused:
+        number = self._task.number
+        started = time.monotonic()
+        begun = False
+        try:
+            with self._breakable():
+                begun = True
+                self._last = next(self._epochs)
+        except StopIteration as stop:
+            return TrialEnded(number, stop.value, trouble=self.try_to_save())
+        except KeyboardInterrupt:
+            # Once begun, the objective may be an epoch ahead of the learning curve.
+            return TrialPaused(number, "" if begun else self.try_to_save())
+        row = _row(len(self._rows) + 1, self._last, time.monotonic() - started)
+        self._rows.append(row)
+        is_due = time.monotonic() - self._saved_at >= CHECKPOINT_EVERY_S
+        return EpochEnded(number, row, trouble=self.try_to_save() if is_due else "")
+
+    def pause(self) -> TrialPaused | TrialEnded:
+        """Stops the trial between two epochs, after a checkpoint if it can write one."""
+        try:
+            return TrialPaused(self._task.number, self.try_to_save())
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - it must cost one trial only
+            return _failed(self._task.number, error)
+
+    def try_to_save(self) -> str:
+        """Writes a checkpoint, if the objective offers one and the trial has a folder.
+
+        Returns:
+            What kept it from being written, such as a full disk: no reason to end a trial.
+        """
+        if self._last is None or self._last.save is None or self._task.folder is None:
+            return ""
+        self._saved_at = time.monotonic()
+        try:
+            save_checkpoint(self._task.folder, self._rows, self._last.save)
+        except OSError as error:
+            return f"trial {self._task.number} could not write its checkpoint: {one_line(error)}"
+        return ""
+
+    def close(self) -> None:
+        """Lets the objective clean up; what goes wrong there cannot change the trial any more."""
+        with suppress(Exception):
+            self._epochs.close()
+
+
+def _row(number: int, epoch: Epoch, seconds: float) -> dict[str, Any]:
+    return {
+        "epoch": number,
+        "loss": epoch.loss,
+        "train_loss": epoch.train_loss,
+        **epoch.metrics,
+        "seconds": round(seconds, 4),
+    }
+
+
+def _failed(number: int, error: BaseException) -> TrialEnded:
+    # PyTorch's own kinds, told by their words: this part does not know PyTorch.
+    out_of_memory = (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "can't allocate memory" in str(error)
+    )
+    return TrialEnded(
+        number,
+        Ending.OUT_OF_MEMORY if out_of_memory else Ending.FAILED,
+        one_line(error),
+        traceback.format_exc(),
+    )

@@ -1,0 +1,139 @@
+"""The trials of a study, as its one driver reads and writes them."""
+
+import heapq
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from chromasonic.bayesopt import Space
+from chromasonic.tuning.as_of import StudyAsOf
+from chromasonic.tuning.distributions import suggest_params
+from chromasonic.tuning.endings import Ending
+from chromasonic.tuning.records import TrialRecord, best_row, has_ended, record_of
+from chromasonic.tuning.study import PREFIX, attribute, set_attribute
+
+LARGEST_SHARE_OF_TIME = 0.02
+"""So much of the time may go into keeping the curves of trials that still run."""
+
+
+class Ledger:
+    """Begins, ends and puts back trials; it is the only one who writes them.
+
+    Args:
+        study: Where they are; nobody else drives it.
+        view: The study as its trials may see it.
+        space: What is searched.
+        settings: Kept with each trial: what may differ from run to run.
+
+    Attributes:
+        ended: The record of each trial that counts, by number.
+        settled: The numbers of all trials that will not run again, cancelled ones included.
+    """
+
+    def __init__(
+        self,
+        study: optuna.Study,
+        view: StudyAsOf,
+        space: Space,
+        settings: Mapping[str, Any],
+    ) -> None:
+        self._study = study
+        self._storage = study._storage
+        self._view = view
+        self._space = space
+        self._settings = dict(settings)
+        self._ids: list[int] = []
+        self._waiting: list[int] = []
+        self._next_store = 0.0
+        self._earlier_s = float(attribute(study, "total_time", 0.0))
+        self.ended: dict[int, TrialRecord] = {}
+        self.settled: set[int] = set()
+        for trial in study.get_trials(deepcopy=False):
+            self._ids.append(trial._trial_id)
+            if not trial.state.is_finished():
+                heapq.heappush(self._waiting, trial.number)
+                continue
+            self.settled.add(trial.number)
+            if has_ended(trial):
+                self.ended[trial.number] = record_of(trial)
+
+    @property
+    def next_number(self) -> int:
+        """The trial to run next: the first of the queue, else a new one."""
+        return self._waiting[0] if self._waiting else len(self._ids)
+
+    def begin(self) -> FrozenTrial:
+        """The trial to run next, with its parameters: those it has, or a new proposal."""
+        if not self._waiting:
+            self._create()
+        number = heapq.heappop(self._waiting)
+        trial_id = self._ids[number]
+        trial = self._storage.get_trial(trial_id)
+        if trial.state == TrialState.WAITING:
+            self._storage.set_trial_state_values(trial_id, TrialState.RUNNING)
+        if attribute(trial, "params") is None:
+            study = self._view.seen_by(number)
+            self._keep(trial_id, params=suggest_params(self._space, optuna.Trial(study, trial_id)))
+        self._keep(trial_id, settings=self._settings)
+        return self._storage.get_trial(trial_id)
+
+    def keep_curve(self, trial: FrozenTrial, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Keeps the learning curve of a trial that still runs, where that costs little."""
+        started = time.monotonic()
+        if started < self._next_store:
+            return
+        self._keep(trial._trial_id, epochs=list(rows))
+        now = time.monotonic()
+        self._next_store = now + (now - started) / LARGEST_SHARE_OF_TIME
+
+    def end(
+        self,
+        trial: FrozenTrial,
+        rows: Sequence[dict[str, Any]],
+        ending: Ending,
+        reason: str,
+        log: str,
+    ) -> TrialRecord:
+        """Stores the end of a trial; its record."""
+        trial_id = trial._trial_id
+        for row in rows:
+            self._storage.set_trial_intermediate_value(trial_id, row["epoch"], row["loss"])
+        told = {"reason": reason, "log": log}
+        told = {name: text for name, text in told.items() if text}
+        self._keep(trial_id, epochs=list(rows), ending=ending, **told)
+        best = best_row(rows)
+        value = best["loss"] if best and ending.finished else None
+        self._study.tell(trial.number, value, ending.state)
+        stored = self._storage.get_trial(trial_id)
+        record = record_of(stored)
+        self.settled.add(trial.number)
+        if has_ended(stored):
+            self.ended[trial.number] = record
+        return record
+
+    def put_back(self, trial: FrozenTrial) -> None:
+        """Back into the queue, under its own number and with its own parameters."""
+        self._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+        heapq.heappush(self._waiting, trial.number)
+
+    def keep_total_time(self, elapsed_s: float) -> None:
+        """Stores how long all runs have taken together."""
+        set_attribute(self._study, "total_time", self._earlier_s + elapsed_s)
+
+    def _create(self) -> None:
+        """Adds a trial to the queue.
+
+        If the storage went away in between, there may be one more, which nobody knows of yet.
+        """
+        self._storage.create_new_trial(self._study._study_id)
+        trials = self._study.get_trials(deepcopy=False)
+        for trial in trials[len(self._ids) :]:
+            self._ids.append(trial._trial_id)
+            heapq.heappush(self._waiting, trial.number)
+
+    def _keep(self, trial_id: int, **attributes: Any) -> None:
+        for name, value in attributes.items():
+            self._storage.set_trial_user_attr(trial_id, PREFIX + name, value)
