@@ -7,6 +7,7 @@ from ast import literal_eval
 from functools import partial
 from operator import itemgetter
 
+import cloudpickle
 import optuna
 import pytest
 from optuna.storages import InMemoryStorage
@@ -48,6 +49,9 @@ class Recorder(Observer):
         if len([event for event in self.told if event[0] == "epoch"]) == self.end_after:
             self.interrupt.request()
 
+    def on_trouble(self, message):
+        self.told.append(("trouble", message))
+
     def on_trial_end(self, record, checkpoint):
         content = sorted(path.name for path in checkpoint.iterdir()) if checkpoint else None
         self.told.append(("end", record.number, record.ending, content))
@@ -86,24 +90,28 @@ class Search:
         end_after=None,
         checkpoints=None,
         executor=InlineExecutor,
+        rules=None,
+        cancelled=set,
+        observers=(),
         **limits,
     ):
         """Why the driver ended; `end_after` epochs of this run it is asked to."""
         interrupt = Interrupt()
         recorder = Recorder(interrupt, end_after)
+        self.told = recorder.told
         driver = Driver(
             self.study,
             self.space,
             executor(objective, interrupt.breakable),
             Budget(n_trials, **limits),
             seed=self.seed,
-            observers=[recorder],
+            rules=rules,
+            observers=[recorder, *observers],
             interrupt=interrupt,
             checkpoints=checkpoints,
+            cancelled=cancelled,
         )
-        stopped_by = driver.run()
-        self.told = recorder.told
-        return stopped_by
+        return driver.run()
 
     @property
     def trials(self):
@@ -121,6 +129,17 @@ class Search:
 @pytest.fixture
 def make_search():
     return Search
+
+
+@pytest.fixture
+def functions_travel(request):
+    """Lets child processes, which cannot import test modules, run what is defined in them."""
+    modules = [request.module, sys.modules[__name__]]
+    for module in modules:
+        cloudpickle.register_pickle_by_value(module)
+    yield
+    for module in modules:
+        cloudpickle.unregister_pickle_by_value(module)
 
 
 @pytest.fixture

@@ -14,23 +14,36 @@ def trials(*values):
     return [trial(number, value) for number, value in enumerate(values)]
 
 
+def spent(budget, ended):
+    """Why no trial should follow these, if none is on its way."""
+    return budget.spent(len(ended), lambda: ended)
+
+
 def test_trials_that_run_count_towards_the_total():
     budget = Budget(n_trials=3)
-    assert budget.spent(trials(1.0), n_running=1) is None
-    assert budget.spent(trials(1.0), n_running=2) == "n_trials"
-    assert budget.spent(trials(1.0, 2.0, 3.0), n_running=0) == "n_trials"
-    assert budget.spent(trials(1.0, 2.0, 3.0, 4.0), n_running=0) == "n_trials"
+    reasons = [budget.spent(n_begun, lambda: trials(1.0)) for n_begun in (1, 2, 3, 4)]
+    assert reasons == [None, None, "n_trials", "n_trials"]
+
+
+def test_the_trials_that_have_ended_are_read_only_where_they_matter():
+    def nobody_should_ask():
+        raise AssertionError
+
+    assert Budget(3, timeout_s=60.0).spent(2, nobody_should_ask) is None
+    for limit in ({"target": 0.5}, {"patience": 2}):
+        with pytest.raises(AssertionError):
+            Budget(3, **limit).spent(2, nobody_should_ask)
 
 
 def test_time_runs_out(monkeypatch):
     now = 1000.0
     monkeypatch.setattr("chromasonic.tuning.budget.time.monotonic", lambda: now)
     budget = Budget(9, timeout_s=10.0, _started=1000.0)
-    assert (budget.elapsed_s, budget.out_of_time, budget.spent([], 0)) == (0.0, False, None)
+    assert (budget.elapsed_s, budget.out_of_time, spent(budget, [])) == (0.0, False, None)
     now = 1009.9
-    assert (budget.out_of_time, budget.spent([], 0)) == (False, None)
+    assert (budget.out_of_time, spent(budget, [])) == (False, None)
     now = 1010.0
-    assert (budget.elapsed_s, budget.out_of_time, budget.spent([], 0)) == (10.0, True, "timeout")
+    assert (budget.elapsed_s, budget.out_of_time, spent(budget, [])) == (10.0, True, "timeout")
 
 
 def test_without_a_timeout_there_is_always_time():
@@ -39,24 +52,24 @@ def test_without_a_timeout_there_is_always_time():
 
 def test_a_target_ends_the_search_when_it_is_reached():
     budget = Budget(9, target=0.5)
-    assert budget.spent(trials(0.6, 0.51), 0) is None
-    assert budget.spent(trials(0.6, 0.5), 0) == "target"
-    assert budget.spent(trials(0.4, 0.6), 0) == "target"
+    assert spent(budget, trials(0.6, 0.51)) is None
+    assert spent(budget, trials(0.6, 0.5)) == "target"
+    assert spent(budget, trials(0.4, 0.6)) == "target"
 
 
 def test_patience_counts_the_trials_since_the_last_better_one():
     budget = Budget(9, patience=2)
-    assert budget.spent([], 0) is None
-    assert budget.spent(trials(1.0, 2.0), 0) is None
-    assert budget.spent(trials(1.0, 2.0, 0.9, 3.0), 0) is None
-    assert budget.spent(trials(1.0, 2.0, 0.9, 3.0, 0.95), 0) == "patience"
-    assert budget.spent(trials(1.0, 1.0, 1.0), 0) == "patience", "an equal value is no better"
+    assert spent(budget, []) is None
+    assert spent(budget, trials(1.0, 2.0)) is None
+    assert spent(budget, trials(1.0, 2.0, 0.9, 3.0)) is None
+    assert spent(budget, trials(1.0, 2.0, 0.9, 3.0, 0.95)) == "patience"
+    assert spent(budget, trials(1.0, 1.0, 1.0)) == "patience", "an equal value is no better"
 
 
 def test_values_of_trials_that_were_cut_short_are_no_better_ones():
     ended = [*trials(1.0), trial(1, 0.1, "PRUNED"), trial(2, None, "FAIL")]
-    assert Budget(9, target=0.5).spent(ended, 0) is None
-    assert Budget(9, patience=2).spent(ended, 0) == "patience"
+    assert spent(Budget(9, target=0.5), ended) is None
+    assert spent(Budget(9, patience=2), ended) == "patience"
 
 
 @pytest.mark.parametrize("bad", [0, -1, 2.0, True, "3", None])

@@ -1,6 +1,7 @@
 import math
 import random
 import sqlite3
+import sys
 import time
 
 import optuna
@@ -10,11 +11,13 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from chromasonic.bayesopt import Float, Space
+from chromasonic.errors import ExecutorError
 from chromasonic.tuning.driver import Driver
 from chromasonic.tuning.endings import Ending
-from chromasonic.tuning.executors import inline
-from chromasonic.tuning.executors.inline import TrialRun
-from chromasonic.tuning.executors.protocol import EpochEnded
+from chromasonic.tuning.executors import trial_run
+from chromasonic.tuning.executors.inline import InlineExecutor
+from chromasonic.tuning.executors.protocol import EpochEnded, TrialPaused, TrialStarted
+from chromasonic.tuning.executors.trial_run import TrialRun
 from chromasonic.tuning.objective import Epoch
 from chromasonic.tuning.pruners import PRUNERS
 from chromasonic.tuning.records import read_result
@@ -109,6 +112,8 @@ def test_stopping_early_is_complete(make_search):
 def bad_epoch(kind):
     if kind == "error":
         raise ZeroDivisionError("nothing works\nat all")
+    if kind == "exit":
+        sys.exit(3)
     if kind == "memory":
         raise MemoryError("no room")
     if kind == "unstorable":
@@ -118,6 +123,7 @@ def bad_epoch(kind):
 
 BAD = [
     ("error", "failed", "ZeroDivisionError: nothing works"),
+    ("exit", "failed", "SystemExit: 3"),
     ("memory", "out_of_memory", "MemoryError: no room"),
     ("nan", "diverged", "the loss became nan"),
     ("inf", "diverged", "the loss became inf"),
@@ -294,30 +300,44 @@ def test_an_objective_that_raises_keyboard_interrupt_ends_the_search(make_search
 
 
 def test_an_error_outside_of_trials_leaves_the_study_in_order(make_search, walk, tmp_path):
-    def objective(params, trial):
-        for epoch in walk(params, trial):
-            yield epoch
-            if trial.number == 1:
-                raise SystemExit(3)
+    class Fragile(InlineExecutor):
+        def poll(self, timeout_s):
+            if walk.epochs_run[-1:] == [(1, 2)]:
+                raise ExecutorError("trials cannot be run any more.")
+            return super().poll(timeout_s)
 
     search = make_search()
-    with pytest.raises(SystemExit):
-        search.run(objective, 3, checkpoints=tmp_path)
+    with pytest.raises(ExecutorError, match="cannot be run any more"):
+        search.run(walk, 3, checkpoints=tmp_path, executor=Fragile)
     assert [trial.state.name for trial in search.study.trials] == ["COMPLETE", "WAITING"]
 
 
-def test_a_pause_whose_save_raises_still_queues_the_trial(make_search, tmp_path):
+def saves_by_raising(error):
     def objective(params):
         def save(folder):
-            raise OSError("the disk is full")
+            raise error
 
         yield Epoch(1.0, save=save)
         yield Epoch(1.0, save=save)
 
+    return objective
+
+
+def test_a_pause_on_a_full_disk_queues_the_trial_all_the_same(make_search, tmp_path):
     search = make_search()
-    with pytest.raises(OSError, match="the disk is full"):
-        search.run(objective, 3, end_after=1, checkpoints=tmp_path)
+    objective = saves_by_raising(OSError("the disk is full"))
+    assert search.run(objective, 3, end_after=1, checkpoints=tmp_path) == "interrupted"
     assert [trial.state.name for trial in search.study.trials] == ["WAITING"]
+    trouble = "trial 0 could not write its checkpoint: OSError: the disk is full"
+    assert ("trouble", trouble) in search.told
+
+
+def test_a_pause_whose_save_is_broken_costs_its_trial_only(make_search, tmp_path):
+    search = make_search()
+    objective = saves_by_raising(ZeroDivisionError("cannot save"))
+    assert search.run(objective, 3, end_after=1, checkpoints=tmp_path) == "interrupted"
+    (trial,) = search.trials
+    assert (trial.ending, trial.reason) == ("failed", "ZeroDivisionError: cannot save")
 
 
 # Determinism
@@ -423,14 +443,17 @@ class TwoSlots:
 
     def __init__(self, objective, breakable):
         self.objective, self.breakable = objective, breakable
-        self.runs, self.n_epochs = {}, {}
+        self.runs, self.n_epochs, self.untold = {}, {}, []
 
     def submit(self, task):
-        number = task.trial.number
-        self.runs[number] = TrialRun(self.objective, task, self.breakable)
-        self.n_epochs[number] = len(task.epochs)
+        self.runs[task.number] = TrialRun(self.objective, task, self.breakable)
+        self.n_epochs[task.number] = len(task.epochs)
+        self.untold.append(TrialStarted(task.number))
 
-    def poll(self):
+    def poll(self, timeout_s):
+        if self.untold:
+            untold, self.untold = self.untold, []
+            return untold
         number = min(self.runs, key=lambda number: (self.n_epochs[number], number))
         event = self.runs[number].step()
         self.n_epochs[number] += 1
@@ -438,12 +461,18 @@ class TwoSlots:
             self.stop(number)
         return [event]
 
+    def go_on(self, number):
+        pass
+
     def stop(self, number):
         self.runs.pop(number).close()
 
+    kill = stop
+
     def pause(self, number):
-        self.runs[number].save()
+        self.runs[number].try_to_save()
         self.stop(number)
+        self.untold.append(TrialPaused(number))
 
     def close(self):
         for number in list(self.runs):
@@ -473,7 +502,7 @@ def test_two_trials_at_a_time_go_on_as_if_they_had_not_been_interrupted(
 def test_a_driver_that_died_over_its_verdict_comes_to_it_again(
     make_search, walk, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(inline, "CHECKPOINT_EVERY_S", 0.0)
+    monkeypatch.setattr(trial_run, "CHECKPOINT_EVERY_S", 0.0)
     whole = make_search(pruner="median")
     whole.run(walk, 12, checkpoints=tmp_path / "whole")
     assert "pruned" in {trial.ending for trial in whole.trials}
@@ -568,13 +597,14 @@ from pathlib import Path
 from chromasonic.bayesopt import Float, Space
 from chromasonic.tuning.budget import Budget
 from chromasonic.tuning.driver import Driver
-from chromasonic.tuning.executors import inline
+from chromasonic.tuning.executors import trial_run
+from chromasonic.tuning.executors.inline import InlineExecutor
 from chromasonic.tuning.objective import Epoch
 from chromasonic.tuning.observers import Observer
 from chromasonic.tuning.session import SearchPlan, open_session
 from chromasonic.tuning.study import Fingerprint
 
-inline.CHECKPOINT_EVERY_S = 0.0
+trial_run.CHECKPOINT_EVERY_S = 0.0
 SPACE = Space({"x": Float(0.0, 1.0), "y": Float(1e-3, 1.0, log=True)})
 folder, n_trials, sampler = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 
@@ -609,7 +639,7 @@ with open_session(plan) as session:
     stopped_by = Driver(
         session.study,
         SPACE,
-        inline.InlineExecutor(objective),
+        InlineExecutor(objective),
         Budget(n_trials),
         seed=session.seed,
         observers=[Progress()],

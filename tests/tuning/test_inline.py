@@ -5,13 +5,14 @@ import pytest
 
 from chromasonic.tuning.checkpoints import latest_checkpoint
 from chromasonic.tuning.endings import Ending
-from chromasonic.tuning.executors import inline
+from chromasonic.tuning.executors import trial_run
 from chromasonic.tuning.executors.inline import InlineExecutor
 from chromasonic.tuning.executors.protocol import (
     EpochEnded,
     Task,
     TrialEnded,
-    TrialInterrupted,
+    TrialPaused,
+    TrialStarted,
 )
 from chromasonic.tuning.interrupt import Interrupt
 from chromasonic.tuning.objective import Epoch, Trial
@@ -21,11 +22,17 @@ def task(folder=None, params=None, epochs=(), checkpoint=None):
     return Task(Trial(7, 42, checkpoint), params or {"x": 1.0}, list(epochs), folder)
 
 
+def start(executor, task):
+    """Submits a trial, whose first word is that it has begun."""
+    executor.submit(task)
+    assert executor.poll(0.0) == [TrialStarted(task.number)]
+
+
 def run_to_its_end(executor):
-    """All events of the trial that runs."""
+    """All further events of the trial that runs."""
     events = []
     while not events or isinstance(events[-1], EpochEnded):
-        events += executor.poll()
+        events += executor.poll(0.0)
     return events
 
 
@@ -51,7 +58,7 @@ def test_a_trial_tells_its_epochs_and_its_end():
         return Ending.STOPPED_EARLY
 
     executor = InlineExecutor(objective)
-    executor.submit(task())
+    start(executor, task())
     first, second, end = run_to_its_end(executor)
     assert first.row.pop("seconds") >= 0
     assert first.row == {"epoch": 1, "loss": 1.0, "train_loss": 2.0, "accuracy": 0.5}
@@ -78,7 +85,7 @@ def test_an_error_ends_the_trial_with_one_line_and_a_log(error, ending):
         raise error
 
     executor = InlineExecutor(objective)
-    executor.submit(task())
+    start(executor, task())
     _, end = run_to_its_end(executor)
     assert (end.number, end.ending) == (7, ending)
     assert end.reason.startswith(f"{type(error).__name__}: by zero")
@@ -88,7 +95,7 @@ def test_an_error_ends_the_trial_with_one_line_and_a_log(error, ending):
 
 def test_an_ended_trial_leaves_a_checkpoint_of_its_last_epoch(tmp_path):
     executor = InlineExecutor(counting(3))
-    executor.submit(task(tmp_path))
+    start(executor, task(tmp_path))
     run_to_its_end(executor)
     folder, epochs = latest_checkpoint(tmp_path)
     assert (folder / "n").read_text() == "3"
@@ -97,12 +104,13 @@ def test_an_ended_trial_leaves_a_checkpoint_of_its_last_epoch(tmp_path):
 
 def test_a_paused_trial_goes_on_where_it_was(tmp_path):
     executor = InlineExecutor(counting(3))
-    executor.submit(task(tmp_path))
-    executor.poll()
-    executor.poll()
+    start(executor, task(tmp_path))
+    executor.poll(0.0)
+    executor.poll(0.0)
     executor.pause(7)
+    assert executor.poll(0.0) == [TrialPaused(7)]
     folder, epochs = latest_checkpoint(tmp_path)
-    executor.submit(task(tmp_path, epochs=epochs, checkpoint=folder))
+    start(executor, task(tmp_path, epochs=epochs, checkpoint=folder))
     third, _ = run_to_its_end(executor)
     assert (third.row["epoch"], third.row["loss"]) == (3, 3.0)
     assert [row["epoch"] for row in latest_checkpoint(tmp_path)[1]] == [1, 2, 3]
@@ -110,26 +118,26 @@ def test_a_paused_trial_goes_on_where_it_was(tmp_path):
 
 def test_a_checkpoint_is_written_when_the_last_is_old_enough(tmp_path, monkeypatch):
     now = 0.0
-    monkeypatch.setattr(inline.time, "monotonic", lambda: now)
+    monkeypatch.setattr(trial_run.time, "monotonic", lambda: now)
     executor = InlineExecutor(counting(9))
-    executor.submit(task(tmp_path))
+    start(executor, task(tmp_path))
     saved = []
     for _ in range(5):
         now += 12.0
-        executor.poll()
+        executor.poll(0.0)
         found = latest_checkpoint(tmp_path)
         saved.append(found and found[0].name)
     assert saved == [None, None, "epoch-3", "epoch-3", "epoch-3"]
     now += 12.0
-    executor.poll()
+    executor.poll(0.0)
     assert latest_checkpoint(tmp_path)[0].name == "epoch-6"
 
 
 def test_without_a_folder_or_a_save_nothing_is_written(tmp_path):
     for objective, folder in ((counting(2), None), (lambda params: 1.0, tmp_path)):
         executor = InlineExecutor(objective)
-        executor.submit(task(folder))
-        executor.poll()
+        start(executor, task(folder))
+        executor.poll(0.0)
         executor.pause(7)
     assert list(tmp_path.iterdir()) == []
 
@@ -146,8 +154,8 @@ def test_an_objective_cleans_up_when_it_is_ended(when):
             cleaned.append(True)
 
     executor = InlineExecutor(objective)
-    executor.submit(task())
-    executor.poll()
+    start(executor, task())
+    executor.poll(0.0)
     executor.close() if when == "close" else getattr(executor, when)(7)
     assert cleaned == [True]
 
@@ -160,7 +168,7 @@ def test_a_save_that_raises_costs_its_trial_only(tmp_path):
         yield Epoch(1.0, save=save)
 
     executor = InlineExecutor(objective)
-    executor.submit(task(tmp_path))
+    start(executor, task(tmp_path))
     _, end = run_to_its_end(executor)
     assert (end.ending, end.reason) == (Ending.FAILED, "ZeroDivisionError: cannot save")
     assert latest_checkpoint(tmp_path) is None
@@ -174,20 +182,20 @@ def test_a_signal_within_an_epoch_breaks_it_off(tmp_path):
 
     with Interrupt() as interrupt:
         executor = InlineExecutor(objective, interrupt.breakable)
-        executor.submit(task(tmp_path))
-        executor.poll()
-        executor.poll()
-        assert executor.poll() == [TrialInterrupted(7)]
+        start(executor, task(tmp_path))
+        executor.poll(0.0)
+        executor.poll(0.0)
+        assert executor.poll(0.0) == [TrialPaused(7)]
     assert latest_checkpoint(tmp_path) is None
 
 
 def test_a_signal_before_an_epoch_keeps_the_one_before(tmp_path):
     interrupt = Interrupt()
     executor = InlineExecutor(counting(3), interrupt.breakable)
-    executor.submit(task(tmp_path))
-    executor.poll()
+    start(executor, task(tmp_path))
+    executor.poll(0.0)
     interrupt.request()
-    assert executor.poll() == [TrialInterrupted(7)]
+    assert executor.poll(0.0) == [TrialPaused(7)]
     folder, epochs = latest_checkpoint(tmp_path)
     assert ((folder / "n").read_text(), len(epochs)) == ("1", 1)
 
@@ -203,7 +211,7 @@ def test_a_signal_just_after_an_epoch_saves_no_state_that_is_ahead_of_the_curve(
             raise KeyboardInterrupt
 
     executor = InlineExecutor(counting(3), late_signal)
-    executor.submit(task(tmp_path))
-    executor.poll()
-    assert executor.poll() == [TrialInterrupted(7)]
+    start(executor, task(tmp_path))
+    executor.poll(0.0)
+    assert executor.poll(0.0) == [TrialPaused(7)]
     assert latest_checkpoint(tmp_path) is None

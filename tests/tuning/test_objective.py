@@ -192,7 +192,23 @@ def test_a_metric_that_json_cannot_hold_is_refused():
 
 @pytest.mark.parametrize(
     ("loss", "expected"),
-    [(math.nan, True), (math.inf, True), (-math.inf, True), (0.0, False), (-1e300, False)],
+    [(math.nan, True), (math.inf, True), (-math.inf, True), (0.0, False), (-1e6, False)],
 )
 def test_only_finite_losses_teach(loss, expected):
-    assert diverged(loss) is expected
+    assert diverged(loss, 1.0) is expected
+
+
+@pytest.mark.parametrize(
+    ("first_loss", "loss", "expected"),
+    [
+        (0.5, 9e5, False),
+        (0.5, 2e6, True),
+        (0.5, -2e6, True),
+        (0.0, 1.0, False),
+        (3e6, 1e12, False),
+        (-3e6, 4e12, True),
+        (1e300, 1e299, False),
+    ],
+)
+def test_a_loss_has_exploded_when_it_is_a_million_times_its_first_size(first_loss, loss, expected):
+    assert diverged(loss, first_loss) is expected

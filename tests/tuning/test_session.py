@@ -255,7 +255,9 @@ def test_a_database_elsewhere_has_one_driver_too(make_plan, tmp_path):
 
 
 def test_passwords_do_not_get_into_the_description(make_plan, monkeypatch):
-    monkeypatch.setattr("chromasonic.tuning.session.open_storage", lambda url: InMemoryStorage())
+    monkeypatch.setattr(
+        "chromasonic.tuning.session.open_storage", lambda url, **_: InMemoryStorage()
+    )
     plan = make_plan(storage="postgresql://anna:s3cret@host/db")
     with open_session(plan) as session:
         text = json.dumps(dict(session.study.user_attrs))
@@ -267,7 +269,7 @@ def test_optunas_own_lines_are_not_shown_and_its_verbosity_comes_back(make_plan,
     before = optuna.logging.get_verbosity()
     with open_session(make_plan(storage=InMemoryStorage())) as session:
         session.study.tell(session.study.ask(), 1.0)
-        assert optuna.logging.get_verbosity() == logging.WARNING
+        assert optuna.logging.get_verbosity() == logging.ERROR
     assert optuna.logging.get_verbosity() == before
     assert "Trial" not in "".join(capfd.readouterr())
 

@@ -30,7 +30,6 @@ class Ledger:
 
     Attributes:
         ended: The record of each trial that counts, by number.
-        settled: The numbers of all trials that will not run again, cancelled ones included.
     """
 
     def __init__(
@@ -50,14 +49,11 @@ class Ledger:
         self._next_store = 0.0
         self._earlier_s = float(attribute(study, "total_time", 0.0))
         self.ended: dict[int, TrialRecord] = {}
-        self.settled: set[int] = set()
         for trial in study.get_trials(deepcopy=False):
             self._ids.append(trial._trial_id)
             if not trial.state.is_finished():
                 heapq.heappush(self._waiting, trial.number)
-                continue
-            self.settled.add(trial.number)
-            if has_ended(trial):
+            elif has_ended(trial):
                 self.ended[trial.number] = record_of(trial)
 
     @property
@@ -109,7 +105,6 @@ class Ledger:
         self._study.tell(trial.number, value, ending.state)
         stored = self._storage.get_trial(trial_id)
         record = record_of(stored)
-        self.settled.add(trial.number)
         if has_ended(stored):
             self.ended[trial.number] = record
         return record
