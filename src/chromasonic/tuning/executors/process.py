@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from multiprocessing.connection import wait
 from typing import Any
 
-import cloudpickle
-
-from chromasonic.errors import ExecutorError, one_line
+from chromasonic.errors import ExecutorError
 from chromasonic.tuning.endings import Ending
 from chromasonic.tuning.executors.child import Order, Ready, TrialStopped, Unfit, Word
 from chromasonic.tuning.executors.protocol import Event, Task, TrialEnded, TrialPaused
+from chromasonic.tuning.executors.sending import pickled_objective
 from chromasonic.tuning.executors.worker import Worker
 from chromasonic.tuning.objective import Objective
 
@@ -57,7 +56,7 @@ class ProcessExecutor:
         memory_limit: int | None = None,
     ) -> None:
         self.slots = slots
-        self._pickled = _pickled(objective)
+        self._pickled = pickled_objective(objective)
         self._environments = [_environment(slot, threads, gpus) for slot in range(slots)]
         self._memory_limit = memory_limit
         self._workers: list[Worker | None] = [None] * slots
@@ -208,17 +207,6 @@ class ProcessExecutor:
 
     def _present(self) -> list[Worker]:
         return [worker for worker in self._workers if worker is not None]
-
-
-def _pickled(objective: Objective) -> bytes:
-    try:
-        return bytes(cloudpickle.dumps(objective))
-    except Exception as error:  # noqa: BLE001 - whatever hides in the objective
-        raise ExecutorError(
-            "the objective must be such that it can be sent to another process, but: "
-            f"{one_line(error)}. Open files, locks and connections inside it, or run it in this "
-            "process with executor='inline'."
-        ) from None
 
 
 def _environment(slot: int, threads: int, gpus: Sequence[str]) -> Mapping[str, str]:
