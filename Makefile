@@ -25,7 +25,7 @@ check: .venv/installed-dev
 
 # Two hundred faults at random moments; what was injected is written down.
 faults: .venv/installed-dev
-	$(BIN)/pytest tests/faults --injections 200 --faults-log tests/faults/log.txt
+	$(BIN)/pytest tests/faults --injections 200 -q --faults-log tests/faults/log.txt
 
 format: .venv/installed-dev
 	$(BIN)/ruff format .

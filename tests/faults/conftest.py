@@ -1,6 +1,7 @@
 import os
 import random
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from arena import Arena, outcome
+
+CHRONICLE = pytest.StashKey[list[str]]()
 
 
 def pytest_addoption(parser):
@@ -24,12 +27,26 @@ def faults_seed(request):
 
 @pytest.fixture(scope="session")
 def chronicle(request, faults_seed):
-    """Writes down what was injected and what came of it; a failure shows the seed."""
-    file = request.config.getoption("--faults-log")
-    lines = [f"the moments are drawn from seed {faults_seed}"]
+    """Takes down what was injected and what came of it; a failure shows the seed."""
+    lines = request.config.stash[CHRONICLE]
+    lines.append(f"the moments are drawn from seed {faults_seed}")
     sys.stdout.write(lines[0] + "\n")
-    yield lines
-    if file:
+    return lines
+
+
+def pytest_configure(config):
+    config.stash[CHRONICLE] = []
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    lines = config.stash[CHRONICLE]
+    if not lines:
+        return
+    injected = Counter(line.split()[0].strip(",:") for line in lines[1:])
+    counts = ", ".join(f"{count} {kind}" for kind, count in sorted(injected.items()))
+    lines.append(f"{injected.total()} faults injected and survived: {counts}")
+    terminalreporter.write_line(lines[-1])
+    if file := config.getoption("--faults-log"):
         file.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
