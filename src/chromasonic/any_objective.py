@@ -4,7 +4,7 @@ import hashlib
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -177,11 +177,11 @@ class _Named:
             found: Any = import_module(self.module)
             for part in self.name.split("."):
                 found = getattr(found, part)
-        except (ImportError, AttributeError) as error:
+        except Exception as error:  # A module of the user's may raise anything.
             raise ObjectiveError(
                 f"{self.module}:{self.name} must be importable, but: {one_line(error)}. "
                 "Run the command where the module is, or put its folder on PYTHONPATH."
-            ) from None
+            ) from error
         return found
 
     def __call__(self, params: Mapping[str, Any], trial: Trial) -> Any:
@@ -194,6 +194,8 @@ class _Named:
 def _identity(objective: Any) -> tuple[str, str]:
     """The name of an objective, and a hash of its source."""
     function = objective.function if isinstance(objective, _Named) else objective
+    while isinstance(function, partial):
+        function = function.func
     named = function if hasattr(function, "__qualname__") else type(function)
     name = f"{named.__module__}.{named.__qualname__}"
     try:

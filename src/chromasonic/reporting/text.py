@@ -25,7 +25,8 @@ def report(result: SearchResult, *, in_full: bool = True) -> str:
         head += [*importance_lines(result), ""]
     if not ranking:
         return "\n".join([*head, "No trial has been trained to its end yet.", ""])
-    ranks = [_rank_lines(rank, trial) for rank, trial in enumerate(ranking, start=1)]
+    name = value_name(result)
+    ranks = [_rank_lines(rank, trial, name) for rank, trial in enumerate(ranking, start=1)]
     return "\n".join([*head, *("\n".join([*lines, ""]) for lines in ranks)])
 
 
@@ -80,17 +81,23 @@ def ending_lines(result: SearchResult, folder: Path | None) -> list[str]:
 
 
 def importance_lines(result: SearchResult) -> list[str]:
-    """What each hyperparameter explains of the variance of the loss, the most important first."""
+    """What each hyperparameter explains of the variance of the value, most important first."""
     if not result.importance:
         return ["Importance of hyperparameters: not enough data yet"]
     width = max(len(effect.name) for effect in result.importance)
     return [
-        "Importance of hyperparameters (share of the variance of the loss, with 95% interval):",
+        "Importance of hyperparameters "
+        f"(share of the variance of the {value_name(result)}, with 95% interval):",
         *(
             f"  {effect.name:{width}}  {_share(effect.total)}, alone {_share(effect.main)}"
             for effect in result.importance
         ),
     ]
+
+
+def value_name(result: Mapping[str, Any]) -> str:
+    """What the values of a search are called: those of models are losses."""
+    return "value" if "objective" in result else "loss"
 
 
 def best_baseline(result: Mapping[str, Any]) -> tuple[str, float] | None:
@@ -125,10 +132,11 @@ def _unit(result: Mapping[str, Any]) -> str:
     return f" {unit}" if unit else ""
 
 
-def _rank_lines(rank: int, trial: TrialRecord) -> list[str]:
-    lines = [f"RANK {rank}: Trial {trial.number}", f"  Val Loss: {trial.val_loss:.4f}"]
+def _rank_lines(rank: int, trial: TrialRecord, name: str) -> list[str]:
+    label = "Val Loss" if name == "loss" else name.title()
+    lines = [f"RANK {rank}: Trial {trial.number}", f"  {label}: {trial.value:.4f}"]
     if trial.train_loss is not None:
-        lines.append(f"  Train Loss: {trial.train_loss:.4f}")
+        lines.append(f"  Train {name.title()}: {trial.train_loss:.4f}")
     lines.append(f"  Best Epoch: {trial.best_epoch}")
     lines.append(f"  Training Time: {trial.training_time:.2f}s")
     if trial.n_parameters is not None:

@@ -53,6 +53,41 @@ def discard_checkpoints(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+class CheckpointFolders:
+    """Where the trials of one study keep their checkpoints.
+
+    Args:
+        root: Holds a folder for each unfinished trial; None to keep no checkpoints.
+        identity: Tells the study from others in the same place, whose trials have equal numbers.
+    """
+
+    def __init__(self, root: Path | None, identity: str) -> None:
+        self._root = root
+        self._identity = identity
+
+    def of(self, number: int) -> Path | None:
+        """The folder of a trial, which need not be there."""
+        return self._root and self._root / str(number) / self._identity
+
+    def hold(self, number: int) -> bool:
+        """Whether a trial has a folder."""
+        folder = self.of(number)
+        return folder is not None and folder.exists()
+
+    def latest(self, number: int) -> tuple[Path | None, list[EpochRow]]:
+        """The last checkpoint of a trial, if it has one, and its learning curve up to there."""
+        folder = self.of(number)
+        return (folder and latest_checkpoint(folder)) or (None, [])
+
+    def discard(self, number: int) -> None:
+        """Deletes the checkpoints of a trial."""
+        folder = self.of(number)
+        if folder is not None:
+            discard_checkpoints(folder)
+            with suppress(OSError):  # It is not there, or holds a trial of another study.
+                folder.parent.rmdir()
+
+
 def _delete(checkpoint: Path) -> None:
     discarded = checkpoint.with_name("discarded")
     shutil.rmtree(discarded, ignore_errors=True)

@@ -6,7 +6,7 @@ progress displays are observers, which the driver knows nothing of.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from chromasonic.bayesopt import Space
 from chromasonic.errors import StudyError, StudyInUse, one_line
 from chromasonic.tuning.as_of import StudyAsOf
 from chromasonic.tuning.budget import Budget
-from chromasonic.tuning.checkpoints import discard_checkpoints, latest_checkpoint
+from chromasonic.tuning.checkpoints import CheckpointFolders
 from chromasonic.tuning.endings import Ending
 from chromasonic.tuning.executors.protocol import (
     EpochEnded,
@@ -107,10 +107,9 @@ class Driver:
         self._rules = rules or TrialRules()
         self._observers = observers
         self._interrupt = interrupt or Interrupt()
-        self._checkpoints = checkpoints
+        self._checkpoints = CheckpointFolders(checkpoints, identity(study))
         self._cancelled = cancelled
         self._require_lease = require_lease
-        self._identity = identity(study)
         self._view = StudyAsOf(study, executor.slots if self._rules.deterministic else None)
         self._open_ledger = partial(Ledger, study, self._view, space, settings or {})
         self._ledger: Ledger
@@ -148,11 +147,10 @@ class Driver:
 
     def _take_over(self) -> None:
         """Puts in order what a driver that died left behind."""
-        recover(self._study, lambda number: len(self._saved(number)[1]))
+        recover(self._study, lambda number: len(self._checkpoints.latest(number)[1]))
         self._ledger = self._open_ledger()
         for record in self._ledger.ended.values():
-            folder = self._folder(record.number)
-            if folder is not None and folder.exists():
+            if self._checkpoints.hold(record.number):
                 self._announce_end(record)
 
     # Ask and submit
@@ -195,7 +193,7 @@ class Driver:
 
     def _submit(self, frozen: FrozenTrial) -> None:
         number = frozen.number
-        checkpoint, rows = self._saved(number)
+        checkpoint, rows = self._checkpoints.latest(number)
         trial = Trial(
             number,
             derive_seed(self._seed, "trial", number),
@@ -211,7 +209,8 @@ class Driver:
         verdict = self._verdict(self._running[number]) if rows else None
         if verdict is None:
             waits = self._rules.deterministic
-            self._executor.submit(Task(trial, params, list(rows), self._folder(number), waits))
+            folder = self._checkpoints.of(number)
+            self._executor.submit(Task(trial, params, list(rows), folder, waits))
             self._at_work.add(number)
         else:
             self._end(number, *verdict)
@@ -280,22 +279,23 @@ class Driver:
         if ending is Ending.KILLED and self._interrupt.requested:
             # Whoever ends the search may have ended all of its processes.
             return True
+        made_progress = len(running.rows) > running.n_rows_before
+        has_continued = running.n_rows_before > 0
         if ending is Ending.OUT_OF_MEMORY and self._rules.on_oom == "retry":
             setback = OUT_OF_MEMORY
         elif ending in (Ending.KILLED, Ending.LOST):
             setback = reason
-        elif ending is Ending.FAILED and 0 < running.n_rows_before == len(running.rows):
+        elif ending is Ending.FAILED and has_continued and not made_progress:
             setback = BAD_CHECKPOINT
         else:
             return False
-        _, saved = self._saved(frozen.number)
+        _, saved = self._checkpoints.latest(frozen.number)
         if not may_try_again(self._storage, frozen, setback, len(saved)):
             return False
         if setback is BAD_CHECKPOINT:
-            self._report(f"trial {frozen.number} begins again: {BAD_CHECKPOINT} ({reason})")
-            self._discard(frozen.number)
-        else:
-            self._report(f"trial {frozen.number} is tried again: {reason}")
+            self._checkpoints.discard(frozen.number)
+            reason = f"{BAD_CHECKPOINT} ({reason})"
+        self._report(f"trial {frozen.number} is tried again: {reason}")
         return True
 
     def _end(self, number: int, ending: Ending, reason: str = "", log: str = "") -> None:
@@ -308,7 +308,7 @@ class Driver:
         self._announce_end(record)
 
     def _announce_end(self, record: TrialRecord) -> None:
-        checkpoint, _ = self._saved(record.number)
+        checkpoint, _ = self._checkpoints.latest(record.number)
         try:
             for observer in self._observers:
                 observer.on_trial_end(record, checkpoint)
@@ -316,7 +316,7 @@ class Driver:
             # The checkpoint stays, so that this end is announced again by the next run.
             self._report(f"what trial {record.number} leaves cannot be kept: {one_line(error)}")
         else:
-            self._discard(record.number)
+            self._checkpoints.discard(record.number)
 
     def _report(self, trouble: str) -> None:
         for observer in self._observers if trouble else ():
@@ -372,21 +372,3 @@ class Driver:
         if may_save:
             self._pause_all()
         self._at_work.clear()
-
-    # Keep
-
-    def _folder(self, number: int) -> Path | None:
-        # Another study in the same directory has trials of the same numbers.
-        return self._checkpoints and self._checkpoints / str(number) / self._identity
-
-    def _saved(self, number: int) -> tuple[Path | None, list[dict[str, Any]]]:
-        """The last checkpoint of a trial and its learning curve up to there."""
-        folder = self._folder(number)
-        return (folder and latest_checkpoint(folder)) or (None, [])
-
-    def _discard(self, number: int) -> None:
-        folder = self._folder(number)
-        if folder is not None:
-            discard_checkpoints(folder)
-            with suppress(OSError):  # It is not there, or holds a trial of another study.
-                folder.parent.rmdir()

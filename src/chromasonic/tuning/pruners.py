@@ -31,7 +31,8 @@ def choose_pruner(name: str, num_epochs: int | None) -> BasePruner:
     """
     if name not in PRUNERS:
         raise ValueError(f"a pruner must be one of {', '.join(PRUNERS)}, but got {name!r}.")
-    return PRUNERS[name](num_epochs)
+    pruner = PRUNERS[name](num_epochs)
+    return pruner if num_epochs is not None else BeforeTheEnd(pruner)
 
 
 class LearningMedianPruner(BasePruner):
@@ -39,10 +40,31 @@ class LearningMedianPruner(BasePruner):
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Whether the trial is worse than half of the others were at its epoch."""
-        ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        return _median(max((other.last_step or 1 for other in ended), default=1)).prune(
-            study, trial
-        )
+        return _median(max(1, _longest(study))).prune(study, trial)
+
+
+class BeforeTheEnd(BasePruner):
+    """Another pruner, asked only at epochs that a finished trial has gone beyond.
+
+    To prune a trial after its last epoch, which for a plain function is the first, would save
+    nothing and lose its value.
+
+    Args:
+        pruner: What decides at all other epochs.
+    """
+
+    def __init__(self, pruner: BasePruner) -> None:
+        self._pruner = pruner
+
+    def prune(self, study: Study, trial: FrozenTrial) -> bool:
+        """Whether the trial should end although others have gone on from here."""
+        return (trial.last_step or 0) < _longest(study) and self._pruner.prune(study, trial)
+
+
+def _longest(study: Study) -> int:
+    """How many epochs the longest finished trial had; 0 before there is one."""
+    finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return max((trial.last_step or 0 for trial in finished), default=0)
 
 
 def _median(num_epochs: int | None) -> BasePruner:

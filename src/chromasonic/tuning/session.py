@@ -30,6 +30,7 @@ from chromasonic.tuning.storage import (
 from chromasonic.tuning.study import (
     Fingerprint,
     attribute,
+    first_names,
     newest_name,
     open_study,
     set_attribute,
@@ -92,6 +93,9 @@ class SearchPlan:
         # What is recorded must still say what was used when `auto` is another one.
         object.__setattr__(self, "sampler", sampler_name(self.sampler))
         choose_pruner(self.pruner, self.num_epochs)
+        seed: Any = self.seed
+        if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool) or seed < 0):
+            raise ValueError(f"a seed must be a whole number of at least 0, but got {seed!r}.")
         for point in self.initial_points:
             self.space.validate(point)
 
@@ -219,11 +223,18 @@ def require_running(output_dir: Path) -> None:
     )
 
 
-def read_session(output_dir: Path, study_name: str, storage: str | None = None) -> SearchResult:
+def read_session(
+    output_dir: Path, study_name: str | None, storage: str | None = None
+) -> SearchResult:
     """The result of the newest study of that name, without changing anything.
 
+    Args:
+        output_dir: Where its search left it, if not in `storage`.
+        study_name: What it is called; None for the only one there is.
+        storage: A database URL.
+
     Raises:
-        StudyError: There is none.
+        StudyError: There is none, or there are several.
     """
     file = output_dir / STUDY_FILE
     if storage is None and not file.exists():
@@ -233,12 +244,15 @@ def read_session(output_dir: Path, study_name: str, storage: str | None = None) 
         )
     url = storage or sqlite_url(file)
     opened = open_storage(url)
-    newest = newest_name(opened, study_name)
-    if newest is None:
-        names = ", ".join(sorted(study.study_name for study in opened.get_all_studies()))
+    names = first_names(opened)
+    if study_name is None and len(names) == 1:
+        study_name = names[0]
+    newest = study_name and newest_name(opened, study_name)
+    if not newest:
+        wanted = "one study" if study_name is None else f"a study {study_name!r}"
         raise StudyError(
-            f"there must be a study {study_name!r} in {safe_url(url)}, "
-            f"but it holds {names or 'none'}. Give --study-name."
+            f"there must be {wanted} in {safe_url(url)}, "
+            f"but it holds {', '.join(names) or 'none'}. Give --study-name."
         )
     with _quiet_optuna():
         return read_result(optuna.load_study(storage=opened, study_name=newest))

@@ -77,6 +77,11 @@ def newest_name(storage: BaseStorage, name: str) -> str | None:
     return max(names, key=_generation, default=None)
 
 
+def first_names(storage: BaseStorage) -> list[str]:
+    """What the studies of a storage were called when they were first begun."""
+    return sorted({re.sub(r"~\d+$", "", s.study_name) for s in storage.get_all_studies()})
+
+
 def identity(study: optuna.Study) -> str:
     """What tells the study from every other one, those of the same name included."""
     stored = attribute(study, "identity")

@@ -1,18 +1,21 @@
 """`chromasonic report`: the files of a search, written again."""
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from chromasonic.cli.exits import errors_in_one_line, require_extra
-from chromasonic.cli.options import Debug, OutputDir, Plot, Storage, StudyName
+from chromasonic.cli.options import Debug, OutputDir, Plot, Storage
 from chromasonic.cli.plots import draw
 
 
 def report(
     output_dir: OutputDir = Path("hyperparameter_search_results"),
     storage: Storage = None,
-    study_name: StudyName = "melody_search",
+    study_name: Annotated[
+        str | None, typer.Option(help="Name of the study; default: the only one.")
+    ] = None,
     plot: Plot = False,
     debug: Debug = False,
 ) -> None:

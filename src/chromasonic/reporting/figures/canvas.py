@@ -1,11 +1,12 @@
 """The look that all pictures share, and how they become files."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chromasonic.errors import MissingExtra
+from chromasonic.reporting.text import value_name
 from chromasonic.tuning.files import write_whole
+from chromasonic.tuning.records import SearchResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -109,10 +110,11 @@ def shortened(text: str, at_most: int) -> str:
     return text if len(text) <= at_most else text[: at_most - 1] + "…"
 
 
-def loss_label(result: Mapping[str, Any]) -> str:
-    """What the axis of losses is called, with their unit where it is known."""
+def value_label(result: SearchResult) -> str:
+    """What the axis of values is called, with their unit where it is known."""
     unit = result.get("unit")
-    return plain(f"loss ({unit})" if unit else "loss")
+    higher = " (higher is better)" if result.maximize else ""
+    return plain(value_name(result) + (f" ({unit})" if unit else "") + higher)
 
 
 def save(figure: "Figure", path: Path) -> Path:

@@ -1,26 +1,27 @@
-"""The course of a search: each trial's loss, and the best so far."""
+"""The course of a search: each trial's value, and the best so far."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from chromasonic.bayesopt.convergence import best_so_far
 from chromasonic.reporting.figures.canvas import (
     INK,
     PURPLE,
     dress,
     legend_below,
-    loss_label,
     message,
     new_figure,
     plain,
     save,
     title,
+    value_label,
 )
 from chromasonic.reporting.figures.endings import Endings
-from chromasonic.reporting.figures.limits import loss_limits
+from chromasonic.reporting.figures.limits import value_limits
 from chromasonic.reporting.figures.marks import mark_best, mark_trials
-from chromasonic.reporting.text import best_baseline
+from chromasonic.reporting.text import best_baseline, value_name
 from chromasonic.tuning.records import SearchResult
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def plot_history(result: SearchResult, path: Path) -> Path:
 
 
 def draw_history(result: SearchResult) -> "Figure":
-    """Each trial's loss by its number, the best so far, and the best n-gram beside them."""
+    """Each trial's value by its number, the best so far, and the best n-gram beside them."""
     from matplotlib.ticker import MaxNLocator
 
     figure = new_figure(7.5, 4.4)
@@ -53,14 +54,16 @@ def draw_history(result: SearchResult) -> "Figure":
     dress(axes)
     endings = Endings.of(result.trials)
     baseline = best_baseline(result)
-    losses = [trial.value for trial in (*endings.finished, *endings.pruned)]
-    limits = loss_limits([*losses, baseline[1]] if losses and baseline else losses)
+    values = [trial.value for trial in (*endings.finished, *endings.pruned)]
+    if values and baseline:
+        values.append(baseline[1])
+    limits = value_limits(values, maximize=result.maximize)
     if baseline and limits:
         _draw_baseline(axes, *baseline)
     mark_trials(axes, endings, {trial.number: trial.number for trial in result.trials}, limits)
     _draw_best_so_far(axes, result)
     axes.set_xlabel("trial", color=INK)
-    axes.set_ylabel(loss_label(result), color=INK)
+    axes.set_ylabel(value_label(result), color=INK)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set_xlim(*_number_limits(result))
     title(axes, _headline(result))
@@ -74,10 +77,11 @@ def _draw_best_so_far(axes: "Axes", result: SearchResult) -> None:
     if best is None:
         return
     numbers = [trial.number for trial in counted]
-    lowest = np.minimum.accumulate(np.array([trial.value for trial in counted], dtype=float))
+    values = np.array([trial.value for trial in counted], dtype=float)
+    best_values = best_so_far(values, maximize=result.maximize)
     axes.step(
         [*numbers, result.trials[-1].number],
-        [*lowest, lowest[-1]],
+        [*best_values, best_values[-1]],
         where="post",
         color=INK,
         linewidth=1.4,
@@ -108,4 +112,5 @@ def _headline(result: SearchResult) -> str:
     if best is None:
         return "No trial has been trained to its end yet"
     unit = f" {result['unit']}" if result.get("unit") else ""
-    return f"Best loss {best.value:.4f}{unit}, by trial {best.number} of {len(result.trials)}"
+    found = f"Best {value_name(result)} {best.value:.4f}{unit}"
+    return f"{found}, by trial {best.number} of {len(result.trials)}"

@@ -1,4 +1,4 @@
-"""How much each hyperparameter explains of the loss, and how sure that is."""
+"""How much each hyperparameter explains of the value, and how sure that is."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +20,7 @@ from chromasonic.reporting.figures.canvas import (
     shortened,
     title,
 )
+from chromasonic.reporting.text import value_name
 from chromasonic.tuning.records import Importance, SearchResult
 
 if TYPE_CHECKING:
@@ -53,8 +54,9 @@ def draw_importance(result: SearchResult) -> "Figure":
         return figure
     dress(axes, grid="x")
     _draw_bars(axes, effects)
-    title(axes, "What each hyperparameter explains of the loss")
-    axes.set_xlabel("share of the variance of the loss over the space", color=INK, fontsize=9.5)
+    name = value_name(result)
+    title(axes, f"What each hyperparameter explains of the {name}")
+    axes.set_xlabel(f"share of the variance of the {name} over the space", color=INK, fontsize=9.5)
     legend_below(figure, axes)
     return figure
 

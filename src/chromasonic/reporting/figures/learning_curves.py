@@ -1,4 +1,4 @@
-"""How the loss of each trial fell, epoch by epoch."""
+"""How the value of each trial went, epoch by epoch."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,14 +16,14 @@ from chromasonic.reporting.figures.canvas import (
     RED,
     dress,
     legend_below,
-    loss_label,
     message,
     new_figure,
     save,
     title,
+    value_label,
 )
 from chromasonic.reporting.figures.endings import Endings
-from chromasonic.reporting.figures.limits import loss_limits
+from chromasonic.reporting.figures.limits import Limits, value_limits
 from chromasonic.tuning.records import SearchResult, TrialRecord
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _HIGHLIGHTS = (BLUE, PURPLE, GREEN)
 _QUIET_BLUE = "#9DB4CE"
 
 Curve = NDArray[np.float64]
-"""Epochs and losses, shape (n, 2); the loss is nan where it was not finite."""
+"""Epochs and values, shape (n, 2); the value is nan where it was not finite."""
 
 
 def plot_learning_curves(result: SearchResult, path: Path) -> Path:
@@ -51,28 +51,25 @@ def plot_learning_curves(result: SearchResult, path: Path) -> Path:
 
 
 def draw_learning_curves(result: SearchResult) -> "Figure":
-    """The loss of every trial after each epoch, with the best few in colour."""
+    """The value of every trial after each epoch, with the best few in colour."""
     from matplotlib.ticker import MaxNLocator
 
     figure = new_figure(7.5, 4.4)
     axes = figure.add_subplot()
     curves = {trial.number: _curve(trial) for trial in result.trials if trial.learning_curve}
     every = np.concatenate([*curves.values(), np.empty((0, 2))])
-    limits = loss_limits(every[:, 1].tolist())
+    limits = value_limits(every[:, 1].tolist(), maximize=result.maximize)
     if limits is None:
         message(axes, "No trial has a learning curve yet.")
         return figure
     dress(axes)
-    # Far beyond the picture a line loses its direction, not only its end.
-    tallest = limits[1] + 10 * (limits[1] - limits[0])
-    shown = {n: np.minimum(curve, (np.inf, tallest)) for n, curve in curves.items()}
-    _draw_all(axes, result, shown)
+    _draw_all(axes, result, {n: _drawable(curve, limits) for n, curve in curves.items()})
     axes.set_xlabel("epoch", color=INK)
-    axes.set_ylabel(loss_label(result), color=INK)
+    axes.set_ylabel(value_label(result), color=INK)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     margin = max(0.2, 0.02 * np.ptp(every[:, 0]))
     axes.set_xlim(every[:, 0].min() - margin, every[:, 0].max() + margin)
-    axes.set_ylim(limits)
+    axes.set_ylim(limits.ends)
     title(axes, f"Learning curves of {len(curves)} {'trial' if len(curves) == 1 else 'trials'}")
     legend_below(figure, axes)
     return figure
@@ -119,7 +116,7 @@ def _highlight(axes: "Axes", trial: TrialRecord, curve: Curve, rank: int) -> Non
         linewidth=2.0,
         marker="o",
         markersize=5,
-        markevery=[int(np.nanargmin(curve[:, 1]))],
+        markevery=np.flatnonzero(curve[:, 0] == trial.best_epoch).tolist(),
         label=f"trial {trial.number}: {trial.value:.4f}",
         zorder=5 - rank,
     )
@@ -130,6 +127,11 @@ def _curve(trial: TrialRecord) -> Curve:
     curve = np.array(rows, dtype=float)
     curve[~np.isfinite(curve)] = np.nan
     return curve
+
+
+def _drawable(curve: Curve, limits: Limits) -> Curve:
+    """Far beyond the picture a line loses its direction, not only its end."""
+    return np.column_stack([curve[:, 0], limits.within_reach(curve[:, 1])])
 
 
 def _lone_points(curve: Curve) -> Curve:

@@ -7,6 +7,7 @@ import numpy as np
 
 from chromasonic.reporting.figures.canvas import BLUE, GREY, INK, RED, YELLOW
 from chromasonic.reporting.figures.endings import Endings
+from chromasonic.reporting.figures.limits import Limits
 from chromasonic.tuning.records import TrialRecord
 
 if TYPE_CHECKING:
@@ -16,16 +17,16 @@ _LARGEST, _SMALLEST, _ALL_TOGETHER = 32.0, 8.0, 2500.0  # areas in square points
 
 
 def mark_trials(
-    axes: "Axes", endings: Endings, places: dict[int, float], limits: tuple[float, float] | None
+    axes: "Axes", endings: Endings, places: dict[int, float], limits: Limits | None
 ) -> None:
-    """Draws trials as points at their losses, and those that failed as ticks at the bottom.
+    """Draws trials as points at their values, and those that failed as ticks at the bottom.
 
     Args:
         axes: Their vertical axis is set to `limits`.
         endings: The trials.
         places: Where each trial stands horizontally, by number; those without are left out.
-        limits: What the vertical axis shows; losses above stand as triangles at its upper end.
-            None if no trial has a loss.
+        limits: What the vertical axis shows; worse values stand as triangles at its bad end.
+            None if no trial has a value.
     """
     _fail_ticks(axes, [trial for trial in endings.failed if trial.number in places], places)
     if limits is None:
@@ -37,11 +38,11 @@ def mark_trials(
         (endings.finished, "finished", BLUE, 0.8),
     ):
         shown = [trial for trial in trials if trial.number in places]
-        inside = [trial for trial in shown if _loss(trial) <= limits[1]]
-        above = [trial for trial in shown if _loss(trial) > limits[1]]
+        beyond = [trial for trial in shown if limits.are_beyond(_value(trial))]
+        inside = [trial for trial in shown if not limits.are_beyond(_value(trial))]
         axes.scatter(
             [places[trial.number] for trial in inside],
-            [_loss(trial) for trial in inside],
+            [_value(trial) for trial in inside],
             s=size,
             c=colour,
             alpha=alpha,
@@ -49,25 +50,25 @@ def mark_trials(
             label=f"{label} ({len(shown)})" if shown else None,
         )
         axes.scatter(
-            [places[trial.number] for trial in above],
-            [limits[1]] * len(above),
+            [places[trial.number] for trial in beyond],
+            [limits.bad_end] * len(beyond),
             s=size,
-            marker="^",
+            marker=limits.marker,
             facecolors="none",
             edgecolors=colour,
             alpha=alpha,
             linewidths=1.0,
             clip_on=False,
-            label=f"{label}, above the range ({len(above)})" if above else None,
+            label=f"{label}, {limits.side} the range ({len(beyond)})" if beyond else None,
         )
-    axes.set_ylim(limits)
+    axes.set_ylim(limits.ends)
 
 
 def mark_best(axes: "Axes", trial: TrialRecord, place: float, label: str | None = None) -> None:
     """Draws the best trial as a star, which `label` explains in the legend."""
     axes.scatter(
         [place],
-        [_loss(trial)],
+        [_value(trial)],
         s=150,
         marker="*",
         c=YELLOW,
@@ -95,5 +96,5 @@ def _fail_ticks(axes: "Axes", failed: Sequence[TrialRecord], places: dict[int, f
         )
 
 
-def _loss(trial: TrialRecord) -> float:
+def _value(trial: TrialRecord) -> float:
     return float("nan") if trial.value is None else trial.value

@@ -1,4 +1,4 @@
-"""Each hyperparameter against the loss."""
+"""Each hyperparameter against the value."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,15 +10,15 @@ from chromasonic.reporting.figures.canvas import (
     INK,
     dress,
     legend_below,
-    loss_label,
     message,
     new_figure,
     plain,
     save,
     shortened,
+    value_label,
 )
 from chromasonic.reporting.figures.endings import Endings
-from chromasonic.reporting.figures.limits import loss_limits
+from chromasonic.reporting.figures.limits import value_limits
 from chromasonic.reporting.figures.marks import mark_best, mark_trials
 from chromasonic.reporting.figures.parameter_axis import places_on, set_axis
 from chromasonic.tuning.records import SearchResult
@@ -44,7 +44,7 @@ def plot_parameters(result: SearchResult, path: Path) -> Path:
 
 
 def draw_parameters(result: SearchResult) -> "Figure":
-    """A panel for each parameter that is varied: its values against the loss."""
+    """A panel for each parameter that is varied: its values against those of the trials."""
     space: Mapping[str, Parameter] = result.space or {}
     names = [name for name in space if not isinstance(space[name], Fixed)]
     if not names or not result.trials:
@@ -53,7 +53,8 @@ def draw_parameters(result: SearchResult) -> "Figure":
         return figure
     figure, panels = _panels(len(names))
     endings = Endings.of(result.trials)
-    limits = loss_limits([trial.value for trial in (*endings.finished, *endings.pruned)])
+    values = [trial.value for trial in (*endings.finished, *endings.pruned)]
+    limits = value_limits(values, maximize=result.maximize)
     places_of = {name: places_on(space[name], name, result.trials) for name in names}
     for axes, (name, places) in zip(panels, places_of.items(), strict=True):
         dress(axes)
@@ -63,7 +64,7 @@ def draw_parameters(result: SearchResult) -> "Figure":
             mark_best(axes, best, places[best.number], "best")
         set_axis(axes, space[name])
         axes.set_xlabel(plain(shortened(name, 30)), color=INK)
-    figure.supylabel(loss_label(result), color=INK, fontsize=10)
+    figure.supylabel(value_label(result), color=INK, fontsize=10)
     # A conditional parameter's panel may lack marks that others have.
     fullest = max(range(len(names)), key=lambda i: len(places_of[names[i]]))
     legend_below(figure, panels[fullest])

@@ -23,7 +23,7 @@ from chromasonic.reporting.figures.canvas import (
     save,
     title,
 )
-from chromasonic.reporting.figures.limits import loss_limits
+from chromasonic.reporting.figures.limits import value_limits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -136,7 +136,8 @@ def draw_search_comparison(comparison: Comparison, *, ax: "Axes | None" = None) 
         for method, values in comparison.values.items()
     }
     drawn = np.concatenate([quartiles.ravel() for quartiles in courses.values()] or [np.empty(0)])
-    if not np.isfinite(drawn).any():
+    limits = value_limits(drawn.tolist(), maximize=comparison.maximize)
+    if limits is None:
         message(axes, "No method has observed a finite value yet.")
         return figure
     n_evaluations = max(quartiles.shape[1] for quartiles in courses.values())
@@ -144,7 +145,7 @@ def draw_search_comparison(comparison: Comparison, *, ax: "Axes | None" = None) 
     for i, (method, quartiles) in enumerate(courses.items()):
         style = i % len(_COLOURS)
         _draw_method(axes, method, quartiles, _COLOURS[style], _DASHES[style])
-    axes.set_ylim(_limits(drawn, comparison.maximize))
+    axes.set_ylim(limits.ends)
     n_repeats = max(len(np.asarray(values)) for values in comparison.values.values())
     spread = f"median and middle half of {n_repeats} repeats" if n_repeats > 1 else "one run"
     title(axes, f"Best value after equally many evaluations, {spread}")
@@ -188,13 +189,12 @@ def _dress_course(axes: "Axes", n_evaluations: int) -> None:
 
 def _mark_values(axes: "Axes", y: Vector, maximize: bool) -> None:
     """Points inside the range that is shown, triangles at its bad end."""
-    limits = _limits(y, maximize)
+    limits = value_limits(y.tolist(), maximize=maximize)
     if limits is None:
         axes.set_yticks([])
         return
     number = np.arange(1, len(y) + 1)
-    bad_end, marker, side = (limits[0], "v", "below") if maximize else (limits[1], "^", "above")
-    beyond = np.isfinite(y) & ((y < bad_end) if maximize else (y > bad_end))
+    beyond = np.isfinite(y) & limits.are_beyond(y)
     inside = np.isfinite(y) & ~beyond
     axes.scatter(
         number[inside], y[inside], s=28, c=BLUE, alpha=0.8, linewidths=0, label="observed"
@@ -202,16 +202,16 @@ def _mark_values(axes: "Axes", y: Vector, maximize: bool) -> None:
     if beyond.any():
         axes.scatter(
             number[beyond],
-            np.full(beyond.sum(), bad_end),
+            np.full(beyond.sum(), limits.bad_end),
             s=28,
-            marker=marker,
+            marker=limits.marker,
             facecolors="none",
             edgecolors=BLUE,
             linewidths=1.0,
             clip_on=False,
-            label=f"observed, {side} the range ({beyond.sum()})",
+            label=f"observed, {limits.side} the range ({beyond.sum()})",
         )
-    axes.set_ylim(limits)
+    axes.set_ylim(limits.ends)
 
 
 def _mark_failures(axes: "Axes", y: Vector) -> None:
@@ -277,9 +277,3 @@ def _quartiles(best: Vector) -> Vector:
     known = np.isfinite(best).any(axis=0)
     quartiles[:, known] = np.nanquantile(best[:, known], [0.25, 0.5, 0.75], axis=0)
     return quartiles
-
-
-def _limits(y: Vector, maximize: bool) -> tuple[float, float] | None:
-    """The range that is shown; a few bad values do not squash the good ones."""
-    limits = loss_limits((-y if maximize else y).tolist())
-    return (-limits[1], -limits[0]) if limits is not None and maximize else limits
