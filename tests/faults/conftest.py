@@ -14,7 +14,7 @@ CHRONICLE = pytest.StashKey[list[str]]()
 
 
 def pytest_addoption(parser):
-    parser.addoption("--injections", type=int, default=52, help="How many faults to inject.")
+    parser.addoption("--injections", type=int, default=40, help="How many faults to inject.")
     parser.addoption("--faults-log", type=Path, help="Where to write what was injected.")
     parser.addoption("--faults-seed", type=int, help="Of the moments; drawn by default.")
 

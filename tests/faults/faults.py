@@ -120,8 +120,9 @@ def disk_full(arena, rng, longest_s):
         arena.wait(rng.uniform(0.0, longest_s))
         disk.fill()
         time.sleep(rng.uniform(0.2, 2.0))
-        before = arena.ended() if arena.process.poll() is not None else {}
+        has_ended = arena.process.poll() is not None
         disk.free()
+        before = arena.ended() if has_ended else {}
         if arena.end() != 0:
             # It could not even begin, or not write its last file, and said so in one line.
             assert "error: " in arena.log
@@ -139,13 +140,15 @@ def disk_full(arena, rng, longest_s):
     return before
 
 
-HARMLESS = {
+OUTSIDE = {
     "driver_killed": driver_killed,
     "worker_killed": worker_killed,
+    "worker_stopped": worker_stopped,
     "ctrl_c": ctrl_c,
     "disk_full": disk_full,
 }
-"""After these a search ends as if nothing had happened."""
+"""What others do to a search, by name: but for a stopped worker, which costs its trial, the
+search ends as if nothing had happened."""
 
 
 def endings(results):

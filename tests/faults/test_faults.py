@@ -1,13 +1,14 @@
 """Faults at random moments: after each the study is whole, and the search reaches its end."""
 
 import random
+from functools import partial
 
 import pytest
 from arena import Arena, outcome
 
-from faults import HARMLESS, INSIDE, endings, inside, postgresql_killed, worker_stopped
+from faults import INSIDE, OUTSIDE, endings, inside, postgresql_killed
 
-KINDS = [*INSIDE, *HARMLESS, "worker_stopped", "postgresql_killed"]
+KINDS = [*INSIDE, *OUTSIDE, "postgresql_killed"]
 
 
 def pytest_generate_tests(metafunc):
@@ -23,45 +24,41 @@ def test_a_fault_costs_one_trial_at_most(
 ):
     longest_s, undisturbed = reference
     rng = random.Random(f"{faults_seed} {kind} {number}")
-    storage = None
-    if kind in INSIDE:
-        happen = inside(kind)
-    elif kind == "worker_stopped":
-        happen = worker_stopped
-    elif kind == "postgresql_killed":
-        server = request.getfixturevalue("postgresql")
-        storage = server.url(server.new_database())
-
-        def happen(arena, rng, longest_s):
-            return postgresql_killed(arena, rng, longest_s, server)
-    else:
-        happen = HARMLESS[kind]
+    happen, storage = _fault(kind, request)
     arena = Arena(tmp_path / "arena", storage)
     before = happen(arena, rng, longest_s)
     arena.check(before)
-    results = arena.results()
-    _compare(kind, arena, results, undisturbed)
-    chronicle.append(
-        f"{kind} {number}: {len(before)} trials had ended before, then {dict(endings(results))}"
-    )
+    _compare(kind, arena, undisturbed)
+    _take_down(chronicle, f"{kind} {number}", arena, before)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["driver_killed", "worker_killed", "ctrl_c", *INSIDE])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "worker_stopped"])
 def test_a_fault_costs_a_melody_search_one_trial_at_most(
-    kind, tmp_path, melody_reference, chronicle, faults_seed
+    kind, tmp_path, melody_reference, chronicle, faults_seed, request
 ):
     longest_s, undisturbed = melody_reference
     rng = random.Random(f"{faults_seed} melody {kind}")
-    arena = Arena(tmp_path / "arena", melody=True)
-    before = (inside(kind) if kind in INSIDE else HARMLESS[kind])(arena, rng, longest_s)
+    happen, storage = _fault(kind, request)
+    arena = Arena(tmp_path / "arena", storage, melody=True)
+    before = happen(arena, rng, longest_s)
     arena.check(before)
+    _compare(kind, arena, undisturbed)
+    _take_down(chronicle, f"{kind} of melodies", arena, before)
+
+
+def _fault(kind, request):
+    """What happens, and the URL of the storage it happens to."""
+    if kind in INSIDE:
+        return inside(kind), None
+    if kind != "postgresql_killed":
+        return OUTSIDE[kind], None
+    server = request.getfixturevalue("postgresql")
+    return partial(postgresql_killed, server=server), server.url(server.new_database())
+
+
+def _compare(kind, arena, undisturbed):
     results = arena.results()
-    _compare(kind, arena, results, undisturbed)
-    chronicle.append(f"{kind}, melody: then {dict(endings(results))}")
-
-
-def _compare(kind, arena, results, undisturbed):
     if kind in INSIDE:
         assert arena.has_happened
         assert endings(results)[INSIDE[kind]] >= 1, arena.log
@@ -71,3 +68,8 @@ def _compare(kind, arena, results, undisturbed):
         assert endings(results)["timed_out"] <= 1
     else:
         assert outcome(results) == undisturbed
+
+
+def _take_down(chronicle, what, arena, before):
+    ends = dict(endings(arena.results()))
+    chronicle.append(f"{what}: {len(before)} trials had ended when it was over, then {ends}")

@@ -15,7 +15,7 @@ from chromasonic.reporting.figures import (
     plot_history,
     write_plots,
 )
-from chromasonic.reporting.figures.limits import loss_limits
+from chromasonic.reporting.figures.limits import value_limits
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 FILES = ["optimization_history.png", "learning_curves.png", "parameters.png", "importance.png"]
@@ -364,26 +364,137 @@ def test_a_search_without_trials_gives_a_picture_that_says_so(draw, result):
     assert said.startswith("No trial has")
 
 
-def test_limits_keep_every_loss_where_none_is_extreme():
-    low, high = loss_limits([2.0, 3.0, 4.0, None, math.nan])
+def test_limits_keep_every_value_where_none_is_extreme():
+    low, high = value_limits([2.0, 3.0, 4.0, None, math.nan]).ends
     assert low == pytest.approx(1.9)
     assert high == pytest.approx(4.1)
 
 
 @pytest.mark.parametrize("extreme", [1e3, 1e30, 1e300])
-def test_limits_leave_a_third_of_the_height_to_most_losses(extreme):
-    losses = [2.0, 2.2, 2.4, 2.6, extreme]
-    low, high = loss_limits(losses)
+def test_limits_leave_a_third_of_the_height_to_most_values(extreme):
+    low, high = value_limits([2.0, 2.2, 2.4, 2.6, extreme]).ends
     assert low < 2.0
     assert (2.6 - 2.0) / (high - low) > 0.3
 
 
-def test_limits_of_equal_losses_have_a_height():
-    for loss in (0.0, -3.0, 1e-9, 1e9):
-        low, high = loss_limits([loss, loss])
-        assert low < loss < high
+def test_limits_of_equal_values_have_a_height():
+    for value in (0.0, -3.0, 1e-9, 1e9):
+        low, high = value_limits([value, value]).ends
+        assert low < value < high
 
 
-def test_there_are_no_limits_without_a_finite_loss():
-    assert loss_limits([]) is None
-    assert loss_limits([math.nan, math.inf, None]) is None
+def test_there_are_no_limits_without_a_finite_value():
+    assert value_limits([]) is None
+    assert value_limits([math.nan, math.inf, None]) is None
+
+
+def test_limits_of_a_maximised_objective_are_those_of_its_mirror_image():
+    values = [2.0, 2.2, 2.4, 2.6, 1e3, math.nan, -math.inf, None]
+    mirrored = [None if value is None else -value for value in values]
+    limits, mirror = value_limits(values), value_limits(mirrored, maximize=True)
+    assert mirror.ends == (-limits.high, -limits.low)
+    assert mirror.bad_end == -limits.bad_end == mirror.low
+    beyond = [4.0, 1e3, math.inf]
+    assert limits.are_beyond([*beyond, 2.0, math.nan]).tolist() == [True] * 3 + [False] * 2
+    assert mirror.are_beyond([-v for v in beyond]).all()
+    drawn = limits.within_reach([2.0, 1e9, math.nan])
+    np.testing.assert_array_equal(mirror.within_reach([-2.0, -1e9, math.nan]), -drawn)
+    assert drawn[0] == 2.0
+    assert limits.high < drawn[1] < 1e3
+
+
+# A maximised objective
+
+
+def maximised(result, trials, **description):
+    """What `tune(..., maximize=True)` leaves: values with the objective's own sign."""
+    return result(trials, direction="maximize", objective="mine.accuracy", **description)
+
+
+def risen(trial, number, values, ending="completed", params=None):
+    """A trial of a maximised objective."""
+    return trial(number, [-value for value in values], ending, params).negated()
+
+
+def test_the_best_so_far_of_a_maximised_objective_rises_to_its_largest_value(trial, result):
+    values = [0.2, 0.6, 0.5, 0.9, 0.1]
+    trials = [risen(trial, i, [value]) for i, value in enumerate(values)]
+    trials.append(risen(trial, 5, [0.99], "pruned"))
+    (axes,) = draw_history(maximised(result, trials)).axes
+    assert artist(axes, "best so far").get_ydata().tolist() == [0.2, 0.6, 0.6, 0.9, 0.9, 0.9]
+    (star,) = [c.get_offsets().tolist() for c in axes.collections if c.get_zorder() == 4]
+    assert star == [[3, 0.9]]
+    assert axes.get_title(loc="left") == "Best value 0.9000, by trial 3 of 6"
+    assert axes.get_ylabel() == "value (higher is better)"
+
+
+def test_a_very_bad_trial_of_a_maximised_objective_is_marked_at_the_lower_edge(trial, result):
+    trials = [risen(trial, i, [2 + 0.1 * i], params={"x": i}) for i in range(9)]
+    trials.append(risen(trial, 9, [-1e6], params={"x": 9}))
+    found = maximised(result, trials, space=Space({"x": Integer(0, 20)}).to_dict())
+    for draw in (draw_history, draw_parameters):
+        (axes,) = draw(found).axes
+        low, high = axes.get_ylim()
+        assert -1 < low < 2
+        assert high > 2.8
+        edge = artist(axes, "finished, below the range (1)")
+        assert edge.get_offsets().tolist() == [[9, low]]
+        # The triangle points down: its tip is its lowest corner.
+        (corners,) = [path.vertices for path in edge.get_paths()]
+        assert corners[corners[:, 1].argmin(), 0] == pytest.approx(0)
+        assert len(artist(axes, "finished (10)").get_offsets()) == 9
+
+
+def test_the_best_mark_of_each_parameter_is_at_the_largest_value(trial, result):
+    trials = [risen(trial, i, [i], params={"x": 10 + i}) for i in range(3)]
+    found = maximised(result, trials, space=Space({"x": Integer(0, 20)}).to_dict())
+    figure = draw_parameters(found)
+    (axes,) = figure.axes
+    assert artist(axes, "best").get_offsets().tolist() == [[12, 2]]
+    assert figure.get_supylabel() == "value (higher is better)"
+
+
+def test_the_best_learning_curves_of_a_maximised_objective_end_highest(trial, result):
+    trials = [risen(trial, i, [-3.0, 1.0 - abs(i - 3), -5.0]) for i in range(6)]
+    (axes,) = draw_learning_curves(maximised(result, trials)).axes
+    named = [label for label in labels(axes) if label.startswith("trial")]
+    assert named == ["trial 3: 1.0000", "trial 2: 0.0000", "trial 4: 0.0000"]
+    assert artist(axes, named[0]).get_markevery() == [1]
+    assert axes.get_ylabel() == "value (higher is better)"
+
+
+def test_a_learning_curve_that_falls_out_of_the_picture_does_not_squash_the_others(trial, result):
+    trials = [risen(trial, i, [0.1, 0.5, 0.6 + 0.01 * i]) for i in range(9)]
+    trials.append(risen(trial, 9, [0.1, -1e9], "diverged"))
+    (axes,) = draw_learning_curves(maximised(result, trials)).axes
+    low, high = axes.get_ylim()
+    assert -3 < low < 0.1
+    assert high > 0.68
+    (fallen,) = artist(axes, "failed (1)").get_segments()
+    assert low > fallen[1][1] > -100
+
+
+def test_the_importance_of_a_maximised_objective_is_that_of_the_mirrored_one(trial, result):
+    rng = np.random.default_rng(0)
+    space = Space({"x": Float(0.0, 1.0), "y": Float(0.0, 1.0)})
+    points = [space.sample(rng) for _ in range(30)]
+    minimised = [trial(i, [2 + p["x"]], params=p) for i, p in enumerate(points)]
+    found = maximised(result, [t.negated() for t in minimised], space=space.to_dict())
+    assert found.importance == result(minimised, space=space.to_dict()).importance
+    assert found.importance[0].name == "x"
+    (axes,) = draw_importance(found).axes
+    assert axes.get_title(loc="left") == "What each hyperparameter explains of the value"
+
+
+def test_pictures_of_a_maximised_objective_mirror_those_of_the_minimised_one(trial, result):
+    """All that is drawn of values, upside down."""
+    trials = [*search(trial, ONE, 40)]
+    space = ONE.to_dict()
+    up = maximised(result, [t.negated() for t in trials], space=space)
+    down = result(trials, space=space)
+    for draw in (draw_history, draw_learning_curves, draw_parameters):
+        (higher,), (lower,) = draw(up).axes, draw(down).axes
+        low, high = lower.get_ylim()
+        assert higher.get_ylim() == pytest.approx((-high, -low))
+        for one, other in zip(higher.collections, lower.collections, strict=True):
+            np.testing.assert_allclose(one.get_offsets(), other.get_offsets() * [1, -1])

@@ -564,3 +564,13 @@ def test_what_parallel_drivers_leave_is_a_study_that_others_can_read(make_search
     study = optuna.load_study(storage=search.storage, study_name="study")
     assert study.best_value == min(trial.value for trial in search.trials)
     assert [trial.number for trial in study.trials] == list(range(6))
+
+
+def test_a_clock_that_jumps_changes_nothing(make_search, walk, monkeypatch):
+    undisturbed, disturbed = make_search(), make_search()
+    undisturbed.run(walk, 6, executor=processes(2))
+    jumps = random.Random(0)
+    monkeypatch.setattr(time, "time", lambda: jumps.uniform(0.0, 4e9))
+    limits = TrialRules(trial_timeout_s=HANGING_S, stall_timeout_s=HANGING_S)
+    disturbed.run(walk, 6, executor=processes(2), rules=limits, timeout_s=HANGING_S)
+    assert disturbed.outcome == undisturbed.outcome
