@@ -132,6 +132,7 @@ class Driver:
             while True:
                 stopped_by = self._fill_slots()
                 if not self._running:
+                    self._ledger.keep_total_time(self._budget.elapsed_s, at_once=True)
                     return stopped_by
                 self._listen()
                 self._look_around()

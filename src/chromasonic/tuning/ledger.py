@@ -47,6 +47,7 @@ class Ledger:
         self._ids: list[int] = []
         self._waiting: list[int] = []
         self._next_store = 0.0
+        self._next_time_s = 0.0
         self._earlier_s = float(attribute(study, "total_time", 0.0))
         self.ended: dict[int, TrialRecord] = {}
         for trial in study.get_trials(deepcopy=False):
@@ -114,9 +115,11 @@ class Ledger:
         self._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
         heapq.heappush(self._waiting, trial.number)
 
-    def keep_total_time(self, elapsed_s: float) -> None:
-        """Stores how long all runs have taken together."""
-        set_attribute(self._study, "total_time", self._earlier_s + elapsed_s)
+    def keep_total_time(self, elapsed_s: float, *, at_once: bool = False) -> None:
+        """Stores how long all runs have taken together, once a second unless `at_once`."""
+        if at_once or elapsed_s >= self._next_time_s:
+            self._next_time_s = elapsed_s + 1.0
+            set_attribute(self._study, "total_time", self._earlier_s + elapsed_s)
 
     def _create(self) -> None:
         """Adds a trial to the queue.
