@@ -3,18 +3,46 @@ from pathlib import Path
 
 import pytest
 
-PAGE = Path(__file__).parents[1] / "docs" / "bayesian_optimization.md"
+from chromasonic.tuning.objective import Trial
+
+DOCS = Path(__file__).parents[1] / "docs"
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+def run_blocks(name):
+    """The names that the Python blocks of a page leave, run one after the other."""
+    text = (DOCS / name).read_text(encoding="utf-8")
+    names = {"__name__": "page"}
+    for block in BLOCK.finditer(text):
+        line = text[: block.start(1)].count("\n")
+        # With its line in the page, so that an error tells where it is.
+        exec(compile("\n" * line + block[1], name, "exec"), names)
+    return names
 
 
 def test_every_block_of_the_page_on_bayesian_optimization_runs(tmp_path, monkeypatch):
     pytest.importorskip("sklearn")
     monkeypatch.chdir(tmp_path)
-    text = PAGE.read_text(encoding="utf-8")
-    names = {}
-    for block in BLOCK.finditer(text):
-        line = text[: block.start(1)].count("\n")
-        # With its line in the page, so that an error tells where it is.
-        exec(compile("\n" * line + block[1], PAGE.name, "exec"), names)
+    names = run_blocks("bayesian_optimization.md")
     assert {"trajectory.png", "comparison.png"} == {path.name for path in tmp_path.iterdir()}
     assert names["result"].importance[0].names == ("x",)
+
+
+def test_every_block_of_the_page_on_tuning_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = run_blocks("tuning.md")
+    result = names["result"]
+    assert result["n_trials"] == 12
+    assert abs(result["best_params"]["x"] - 0.3) < 0.1
+    assert (tmp_path / "results" / "optimization_results.json").exists()
+    assert str(result["best_params"]) in capsys.readouterr().out
+
+    # What the page says of the second objective: it goes on where its checkpoint is.
+    resumable = names["resumable"]
+    whole = [*resumable({"x": 0.5}, Trial(0, seed=1))]
+    whole[3].save(tmp_path)
+    rest = [*resumable({"x": 0.5}, Trial(0, seed=1, checkpoint=tmp_path))]
+    assert len(whole) == 10
+    assert [epoch.loss for epoch in rest] == [epoch.loss for epoch in whole[4:]]
+    tuned = names["tune"](resumable, {"x": (-1.0, 1.0)}, 3, executor="inline", verbose=False)
+    assert tuned["endings"] == {"completed": 3}

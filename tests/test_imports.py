@@ -29,11 +29,14 @@ def test_heavy_packages_stay_out_until_they_are_needed(statement):
     assert not {"torch", "matplotlib", "plotly", "ray"} & loaded
 
 
-def test_the_help_of_the_command_line_loads_no_heavy_package():
+@pytest.mark.parametrize("command", ["search", "tune", "report", "cancel"])
+def test_the_help_of_the_command_line_loads_no_heavy_package(command):
     loaded = modules_after(
-        "from chromasonic.cli import app\ntry: app(['search', '--help'])\nexcept SystemExit: pass"
+        "from chromasonic.cli import app\n"
+        f"try: app([{command!r}, '--help'])\n"
+        "except SystemExit: pass"
     )
-    assert "chromasonic.cli" in loaded
+    assert f"chromasonic.cli.commands.{command}" in loaded
     assert not {"torch", "matplotlib", "optuna", "numpy"} & loaded
 
 

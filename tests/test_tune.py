@@ -55,7 +55,7 @@ def module(tmp_path, monkeypatch):
 
     def write(text):
         (tmp_path / "mine.py").write_text(text)
-        monkeypatch.delitem(sys.modules, "mine", raising=False)
+        sys.modules.pop("mine", None)
 
     yield write
     sys.modules.pop("mine", None)

@@ -42,7 +42,9 @@ def search(folder, n_trials=2, *, model_class=LSTMMelodyModel, space=None, data=
         model_class, space or small_space(), output_dir=folder, verbose=False
     )
     train, validation = data or (TRAIN, VALIDATION)
-    return optimizer.optimize(train, validation, V, n_trials=n_trials, **{"seed": 7, "executor": "inline", **settings})
+    return optimizer.optimize(
+        train, validation, V, n_trials=n_trials, **{"seed": 7, "executor": "inline", **settings}
+    )
 
 
 class EveryPosition(nn.Module):

@@ -12,6 +12,7 @@ from chromasonic.melody_generation.data.melodies import Melodies
 from chromasonic.melody_generation.models import MODELS
 from chromasonic.melody_generation.models.build import build_model
 from chromasonic.melody_generation.models.check import OutputKind, check_model
+from chromasonic.melody_generation.objective import MelodyObjective
 from chromasonic.melody_generation.scoring import batches_for, context_of, score
 from chromasonic.melody_generation.training import (
     TrainingSettings,
@@ -20,6 +21,7 @@ from chromasonic.melody_generation.training import (
     train,
 )
 from chromasonic.tuning.endings import Ending
+from chromasonic.tuning.objective import Trial
 
 V = 12
 CPU = torch.device("cpu")
@@ -40,7 +42,7 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def start(build, kind=OutputKind.EVERY_POSITION, *, seed=3, checkpoint=None, **settings):
+def start(build, kind=OutputKind.EVERY_POSITION, *, seed=3, checkpoint=None, pieces=1, **settings):
     settings = TrainingSettings(**{"num_epochs": 4, "batch_size": 6, **settings})
     return train(
         build,
@@ -50,6 +52,7 @@ def start(build, kind=OutputKind.EVERY_POSITION, *, seed=3, checkpoint=None, **s
         device=CPU,
         seed=seed,
         checkpoint=checkpoint,
+        pieces=pieces,
     )
 
 
@@ -418,3 +421,85 @@ def test_the_names_of_the_settings_are_those_that_steer_the_training():
         "weight_decay",
         "transposition",
     }
+
+
+# In pieces, to save memory
+
+
+def without_dropout(name):
+    dropout = "dropout_rate" if name == "sonic" else "dropout"
+    params = {**params_of(name), dropout: 0.0}
+    kind = OutputKind.LAST_POSITION if name == "sonic" else OutputKind.EVERY_POSITION
+    return (lambda: build_model(MODELS[name], V, params)), kind
+
+
+def rows_of_steps(monkeypatch):
+    """How many rows each forward pass of the training has, from now on."""
+    rows = []
+    forward = module.logits_for
+
+    def counted(model, inputs, targets):
+        rows.append(len(inputs))
+        return forward(model, inputs, targets)
+
+    monkeypatch.setattr(module, "logits_for", counted)
+    return rows
+
+
+@pytest.mark.parametrize("transposition", [0, 2])
+@pytest.mark.parametrize("name", ["lstm", "transformer", "sonic"])
+def test_training_in_pieces_is_the_same_training_up_to_rounding(name, transposition, monkeypatch):
+    build, kind = without_dropout(name)
+    settings = {"batch_size": 7, "num_epochs": 3, "transposition": transposition}
+    rows = rows_of_steps(monkeypatch)
+    whole = [(e.loss, e.train_loss) for e in start(build, kind, **settings)]
+    rows_of_batches = rows.copy()
+    rows.clear()
+    parts = [(e.loss, e.train_loss) for e in start(build, kind, pieces=4, **settings)]
+    np.testing.assert_allclose(parts, whole, rtol=1e-4)
+    assert sum(rows) == sum(rows_of_batches)
+    assert max(rows) == math.ceil(max(rows_of_batches) / 4)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3])
+def test_a_batch_smaller_than_its_pieces_is_learnt_row_by_row(batch_size, monkeypatch):
+    build, kind = without_dropout("lstm")
+    whole = [e.train_loss for e in start(build, kind, batch_size=batch_size, num_epochs=2)]
+    rows = rows_of_steps(monkeypatch)
+    parts = [
+        e.train_loss for e in start(build, kind, batch_size=batch_size, num_epochs=2, pieces=4)
+    ]
+    np.testing.assert_allclose(parts, whole, rtol=1e-4)
+    assert set(rows) == {1}
+    assert len(rows) == 2 * len(TRAIN)
+
+
+def test_pieces_of_unequal_numbers_of_notes_weigh_by_their_notes():
+    """Tunes of 2 and of 30 notes: a mean of means would give the short one far too much."""
+    rng = np.random.default_rng(0)
+    tunes = [rng.integers(0, V, n) for n in (2, 30, 2, 30)]
+    melodies = Melodies(tunes, tunes, V)
+    build, kind = without_dropout("lstm")
+    settings = TrainingSettings(num_epochs=3, batch_size=4, learning_rate=0.1)
+    whole, parts = (
+        [
+            (epoch.loss, epoch.train_loss)
+            for epoch in train(build, kind, melodies, settings, device=CPU, seed=1, pieces=pieces)
+        ]
+        for pieces in (1, 4)
+    )
+    np.testing.assert_allclose(parts, whole, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("out_of_memory_before", "pieces"), [(False, 1), (True, 4)])
+def test_only_a_trial_that_ran_out_of_memory_learns_in_pieces(
+    out_of_memory_before, pieces, monkeypatch
+):
+    objective = MelodyObjective(
+        MODELS["lstm"], OutputKind.EVERY_POSITION, Melodies(TRAIN, VALIDATION, V), 2, CPU
+    )
+    rows = rows_of_steps(monkeypatch)
+    params = {**SMALL, "batch_size": len(TRAIN), "learning_rate": 1e-3}
+    next(objective(params, Trial(0, 1, out_of_memory_before=out_of_memory_before)))
+    assert len(rows) == pieces
+    assert sum(rows) == len(TRAIN)

@@ -26,7 +26,8 @@ DISTRIBUTIONS = {
     "kind": CategoricalDistribution(["a", None, 2, True]),
 }
 ATTRIBUTES = [1, "text", None, [1, [2.5]], {"a": {"b": (1, 2)}}, (1, 2), {}, 1e300]
-LOSSES = [0.5, -1e9, 0.0, math.inf, -math.inf, math.nan]
+VALUES = [0.5, -1e9, 0.0, math.inf, -math.inf]
+LOSSES = [*VALUES, math.nan]
 
 
 class Counting(StorageProxy):
@@ -133,7 +134,7 @@ def act(storage, study_id, trial_id, action, draw):
         case "begin":
             storage.set_trial_state_values(trial_id, TrialState.RUNNING)
         case "complete":
-            storage.set_trial_state_values(trial_id, TrialState.COMPLETE, [draw.choice(LOSSES)])
+            storage.set_trial_state_values(trial_id, TrialState.COMPLETE, [draw.choice(VALUES)])
         case "prune":
             storage.set_trial_state_values(trial_id, TrialState.PRUNED, [draw.random()])
         case "fail":
@@ -185,3 +186,94 @@ def test_after_anything_the_mirror_tells_what_a_fresh_read_tells(database_url, a
         require_equal(mirror.get_all_trials(study_id, states=(state,)), chosen)
     close_storage(fresh)
     close_storage(written)
+
+
+def test_what_a_reader_was_given_is_not_changed_by_later_writes(mirror, study_id):
+    trial_id = mirror.create_new_trial(study_id)
+    mirror.set_trial_user_attr(trial_id, "first", [1])
+    given = [
+        mirror.get_trial(trial_id),
+        *mirror.get_all_trials(study_id, deepcopy=False),
+        *mirror.get_all_trials(study_id),
+    ]
+    every = mirror.get_all_trials(study_id, deepcopy=False)
+    before = [content(trial) for trial in given]
+    mirror.set_trial_user_attr(trial_id, "second", 2)
+    mirror.set_trial_system_attr(trial_id, "third", 3)
+    mirror.set_trial_intermediate_value(trial_id, 1, 0.5)
+    mirror.set_trial_param(trial_id, "x", 0.5, DISTRIBUTIONS["x"])
+    mirror.set_trial_state_values(trial_id, TrialState.COMPLETE, [0.5])
+    mirror.create_new_trial(study_id)
+    assert [content(trial) for trial in given] == before
+    assert len(every) == 1
+    assert content(mirror.get_trial(trial_id)) != before[0]
+
+
+def test_what_a_reader_does_with_a_deep_copy_changes_nothing_here(mirror, study_id):
+    trial_id = mirror.create_new_trial(study_id)
+    mirror.set_trial_user_attr(trial_id, "list", [1])
+    (copied,) = mirror.get_all_trials(study_id)
+    copied.user_attrs["list"].append(2)
+    copied.intermediate_values[1] = 0.5
+    assert mirror.get_trial(trial_id).user_attrs == {"list": [1]}
+    assert mirror.get_trial(trial_id).intermediate_values == {}
+
+
+def test_what_is_written_first_and_changed_later_is_kept_as_it_was(mirror, study_id):
+    trial_id = mirror.create_new_trial(study_id)
+    rows = [{"epoch": 1}]
+    mirror.set_trial_user_attr(trial_id, "rows", rows)
+    rows.append({"epoch": 2})
+    assert mirror.get_trial(trial_id).user_attrs == {"rows": [{"epoch": 1}]}
+
+
+def test_a_trial_made_behind_its_back_is_adopted_with_the_next_one(other, mirror, study_id):
+    mirror.create_new_trial(study_id)
+    orphan = other.create_new_trial(study_id)
+    other.set_trial_user_attr(orphan, "whose", "nobody's")
+    assert len(mirror.get_all_trials(study_id)) == 1
+    new = mirror.create_new_trial(study_id)
+    assert [trial.number for trial in mirror.get_all_trials(study_id)] == [0, 1, 2]
+    assert mirror.get_trial(orphan).user_attrs == {"whose": "nobody's"}
+    mirror.set_trial_user_attr(new, "whose", "mine")
+    mirror.set_trial_user_attr(orphan, "state", "adopted")
+    require_equal(mirror.get_all_trials(study_id), other.get_all_trials(study_id))
+    assert mirror.get_trial_id_from_study_id_trial_number(study_id, 1) == orphan
+
+
+def test_trials_are_read_once_and_when_they_are_made(study_id, mirror, other):
+    counting = Counting(other)
+    again = MirroredStorage(counting)
+    trial_id = again.create_new_trial(study_id)
+    reads = counting.reads
+    for epoch in range(1, 20):
+        again.set_trial_intermediate_value(trial_id, epoch, 0.5)
+        again.get_all_trials(study_id)
+        again.get_trial(trial_id)
+        again.get_n_trials(study_id)
+    assert counting.reads == reads <= 2
+
+
+def test_a_write_that_fails_is_not_mirrored(other, study_id):
+    class Full(StorageProxy):
+        def _pass(self, call, /, *args, **kwargs):
+            if call.__name__ == "set_trial_user_attr":
+                raise OSError("the disk is full")
+            return super()._pass(call, *args, **kwargs)
+
+    mirror = MirroredStorage(Full(other))
+    trial_id = mirror.create_new_trial(study_id)
+    with pytest.raises(OSError, match="the disk is full"):
+        mirror.set_trial_user_attr(trial_id, "a", 1)
+    assert mirror.get_trial(trial_id).user_attrs == {}
+
+
+def test_studies_do_not_mix_and_a_deleted_one_is_forgotten(mirror, study_id):
+    second = mirror.create_new_study(MINIMIZE, "other")
+    here, there = mirror.create_new_trial(study_id), mirror.create_new_trial(second)
+    mirror.set_trial_user_attr(here, "a", 1)
+    mirror.delete_study(study_id)
+    assert [trial._trial_id for trial in mirror.get_all_trials(second)] == [there]
+    assert mirror.get_trial(there).user_attrs == {}
+    with pytest.raises(KeyError):
+        mirror.get_trial(here)

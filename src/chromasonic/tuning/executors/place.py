@@ -51,8 +51,9 @@ class Place:
             raise ValueError(
                 f"an executor must be one of {', '.join(EXECUTORS)}, but got {self.executor!r}."
             )
-        for name, count in (("jobs", self.jobs), ("threads", self.threads)):
-            if count is not None and (not isinstance(count, int) or count < 1):
+        jobs = 1 if self.jobs is None else self.jobs
+        for name, count in (("jobs", jobs), ("threads", self.threads)):
+            if not isinstance(count, int) or count < 1:
                 raise ValueError(
                     f"{name} must be a whole number of at least 1, but got {count!r}."
                 )
