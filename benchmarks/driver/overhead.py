@@ -75,14 +75,14 @@ def main() -> None:
     """Drives all of them, one after the other."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     results = {}
-    for pruner in ("none", "median"):
-        results[f"64 slots, memory, {pruner}"] = drive(64, 1000, InMemoryStorage(), pruner)
-        print(f"64 slots, {pruner}: done", flush=True)
-        results[f"1000 slots, memory, {pruner}"] = drive(1000, 20_000, InMemoryStorage(), pruner)
-        print(f"1000 slots, {pruner}: done", flush=True)
+    for pruner, told in (("none", "no pruner"), ("median", "median pruner")):
+        results[f"64 slots, memory, {told}"] = drive(64, 1000, InMemoryStorage(), pruner)
+        print(f"64 slots, {told}: done", flush=True)
+        results[f"1000 slots, memory, {told}"] = drive(1000, 20_000, InMemoryStorage(), pruner)
+        print(f"1000 slots, {told}: done", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         storage = open_storage(sqlite_url(Path(folder) / "study.db"))
-        results["1000 slots, SQLite, median"] = drive(1000, 20_000, storage, "median")
+        results["1000 slots, SQLite, median pruner"] = drive(1000, 20_000, storage, "median")
     (HERE / "overhead.json").write_text(json.dumps(results, indent=1) + "\n")
     for name, found in results.items():
         print(
@@ -100,7 +100,7 @@ def plot(results: dict) -> None:
     matplotlib.use("agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
+    figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
     for name, found in results.items():
         if found["slots"] < 1000:
             continue
@@ -118,7 +118,7 @@ def plot(results: dict) -> None:
     axes.set_xlabel("trials ended")
     axes.set_ylabel("trials a second that the driver can drive")
     axes.set_title("One driver, 1,000 simulated slots, 20,000 trials of 10 epochs", loc="left")
-    axes.legend(frameon=False)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
     figure.savefig(HERE / "overhead.png", dpi=120)
 
 

@@ -1,11 +1,6 @@
 """Tuning anything that gives a number, with the same files and guarantees as melody models."""
 
-import hashlib
-import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +8,13 @@ from optuna.storages import BaseStorage
 from rich.console import Console
 
 from chromasonic.bayesopt import Space
-from chromasonic.errors import ObjectiveError, one_line
+from chromasonic.errors import ObjectiveError
 from chromasonic.search import Run, run_search
 from chromasonic.tuning.budget import Budget
 from chromasonic.tuning.executors.machine import visible_gpus
 from chromasonic.tuning.executors.place import Place
-from chromasonic.tuning.objective import Negated, Objective, Trial, outcome_of
+from chromasonic.tuning.named_objective import identity_of, objective_named
+from chromasonic.tuning.objective import Negated, Objective
 from chromasonic.tuning.records import MAXIMIZE, SearchResult
 from chromasonic.tuning.rules import TrialRules
 from chromasonic.tuning.session import SearchPlan
@@ -112,7 +108,7 @@ def tune(
     searched = space if isinstance(space, Space) else Space.from_bounds(space)
     named = objective_named(objective) if isinstance(objective, str) else objective
     # Here already a name that cannot be found must be told.
-    name, source = _identity(named)
+    name, source = identity_of(named)
     if not callable(named):
         raise ObjectiveError(f"an objective must be a function, but got {objective!r:.80}.")
     plan = SearchPlan(
@@ -144,66 +140,6 @@ def tune(
     )
     minimised = Negated(named) if maximize else named
     return run_search(plan, minimised, run, console=Console(quiet=not verbose))
-
-
-def objective_named(name: str) -> Objective:
-    """The objective `module:function`, to be imported where it runs.
-
-    Raises:
-        ObjectiveError: There is none of that name.
-    """
-    module, colon, function = name.partition(":")
-    if not (module and colon and function):
-        raise ObjectiveError(
-            f"an objective must be named module:function, but got {name!r}. "
-            "Use, say, my_module:objective for the function objective in my_module.py."
-        )
-    named = _Named(module, function)
-    if not callable(named.function):
-        raise ObjectiveError(f"{name} must be a function, but it is {named.function!r:.80}.")
-    return named
-
-
-@dataclass(frozen=True)
-class _Named:
-    """A function known by where it can be imported from."""
-
-    module: str
-    name: str
-
-    @cached_property
-    def function(self) -> Any:
-        try:
-            found: Any = import_module(self.module)
-            for part in self.name.split("."):
-                found = getattr(found, part)
-        except Exception as error:  # A module of the user's may raise anything.
-            raise ObjectiveError(
-                f"{self.module}:{self.name} must be importable, but: {one_line(error)}. "
-                "Run the command where the module is, or put its folder on PYTHONPATH."
-            ) from error
-        return found
-
-    def __call__(self, params: Mapping[str, Any], trial: Trial) -> Any:
-        return outcome_of(self.function, params, trial)
-
-    def __getstate__(self) -> dict[str, str]:
-        return {"module": self.module, "name": self.name}
-
-
-def _identity(objective: Any) -> tuple[str, str]:
-    """The name of an objective, and a hash of its source."""
-    function = objective.function if isinstance(objective, _Named) else objective
-    while isinstance(function, partial):
-        function = function.func
-    named = function if hasattr(function, "__qualname__") else type(function)
-    name = f"{named.__module__}.{named.__qualname__}"
-    try:
-        source = inspect.getsource(inspect.unwrap(named))
-    except (OSError, TypeError):
-        # Typed in at a prompt: there is no source to compare.
-        return name, "unknown"
-    return name, hashlib.sha256(source.encode()).hexdigest()
 
 
 def _fingerprint(space: Space, name: str, source: str, maximize: bool) -> Fingerprint:
