@@ -574,3 +574,27 @@ def test_a_clock_that_jumps_changes_nothing(make_search, walk, monkeypatch):
     limits = TrialRules(trial_timeout_s=HANGING_S, stall_timeout_s=HANGING_S)
     disturbed.run(walk, 6, executor=processes(2), rules=limits, timeout_s=HANGING_S)
     assert disturbed.outcome == undisturbed.outcome
+
+
+class Slow(StorageProxy):
+    """A storage that takes its time once, when the first trial ends."""
+
+    seconds = 1.0
+
+    def set_trial_state_values(self, trial_id, state, values=None):
+        if state.is_finished():
+            time.sleep(self.seconds)
+            self.seconds = 0.0
+        return super().set_trial_state_values(trial_id, state, values)
+
+
+@pytest.mark.parametrize("limit", ["stall_timeout_s", "trial_timeout_s"])
+def test_a_trial_that_has_waited_for_the_driver_has_not_stalled(make_search, limit):
+    def objective(params):
+        for _ in range(4):
+            time.sleep(0.02)
+            yield params["x"]
+
+    search = make_search(storage=Slow(InMemoryStorage()))
+    search.run(objective, 6, executor=processes(2), rules=TrialRules(**{limit: 0.7}))
+    assert {trial.ending for trial in search.trials} == {"completed"}

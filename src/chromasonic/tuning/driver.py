@@ -49,6 +49,9 @@ from chromasonic.tuning.study import attribute, identity
 POLL_S = 0.2
 """The longest time between two looks at limits and wishes."""
 
+EXCUSED_FROM_S = 0.05
+"""What takes the driver less is no excuse."""
+
 PAUSE_GRACE_S = 20.0
 """So long a trial that is to pause may take to write its checkpoint."""
 
@@ -117,6 +120,7 @@ class Driver:
         # What the executor has and will speak of; others may run no more but not be stored yet.
         self._at_work: set[int] = set()
         self._next_look = 0.0
+        self._listened_at = time.monotonic()
         self._is_pausing = False
 
     def run(self) -> str:
@@ -219,7 +223,9 @@ class Driver:
     # Listen, prune and tell
 
     def _listen(self) -> None:
+        self._excuse_own_time()
         events = self._executor.poll(POLL_S)
+        self._listened_at = time.monotonic()
         self._at_work -= {e.number for e in events if isinstance(e, TrialEnded | TrialPaused)}
         for event in events:
             self._handle(event)
@@ -331,6 +337,7 @@ class Driver:
         if now < self._next_look:
             return
         self._next_look = now + POLL_S
+        self._excuse_own_time()
         self._require_lease()
         unwanted = self._cancelled()
         for number, running in list(self._running.items()):
@@ -344,6 +351,19 @@ class Driver:
             elif overstayed:
                 self._kill(number)
                 self._end(number, Ending.TIMED_OUT, overstayed)
+
+    def _excuse_own_time(self) -> None:
+        """Counts for no trial what the driver was busy with: they may have waited for it.
+
+        Storage that is away, above all, may keep it busy for minutes.
+        """
+        now = time.monotonic()
+        own_s = now - self._listened_at
+        self._listened_at = now
+        for running in self._running.values() if own_s >= EXCUSED_FROM_S else ():
+            running.heard_at += own_s
+            if running.started_at is not None:
+                running.started_at += own_s
 
     def _kill(self, number: int) -> None:
         self._executor.kill(number)

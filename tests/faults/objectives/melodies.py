@@ -1,5 +1,6 @@
 """The search of a small LSTM on made-up melodies, whose steps may go wrong."""
 
+import multiprocessing
 import sys
 
 import mischief
@@ -24,8 +25,9 @@ SPACE = {
 class Trickster(LSTMMelodyModel):
     def forward(self, tokens):
         logits = super().forward(tokens)
-        # The check of the model before the search is no part of a trial.
-        instead = mischief.happen() if self.training and len(tokens) > 2 else None
+        # The check of the model before the search is no part of a trial: it runs in the driver.
+        in_a_trial = self.training and multiprocessing.parent_process() is not None
+        instead = mischief.happen() if in_a_trial else None
         return logits if instead is None else logits * instead
 
 
