@@ -8,6 +8,7 @@ import time
 from itertools import count
 from pathlib import Path
 
+import cloudpickle
 import psutil
 import pytest
 from hypothesis import settings
@@ -180,3 +181,11 @@ def postgresql_url(postgresql):
     if not postgresql.is_running:
         postgresql.start()
     postgresql.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def functions_travel(request):
+    """Lets child processes, which cannot import test modules, run what is defined in one."""
+    cloudpickle.register_pickle_by_value(request.module)
+    yield
+    cloudpickle.unregister_pickle_by_value(request.module)

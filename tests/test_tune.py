@@ -358,6 +358,7 @@ def noisy(params, trial):
         yield params["x"] + rng.random()
 
 
+@pytest.mark.usefixtures("functions_travel")
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_the_same_seed_and_jobs_give_the_same_search_twice(search, jobs):
     def objective(params, trial):

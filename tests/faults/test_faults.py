@@ -1,6 +1,7 @@
 """Faults at random moments: after each the study is whole, and the search reaches its end."""
 
 import random
+from contextlib import contextmanager
 from functools import partial
 
 import pytest
@@ -25,11 +26,11 @@ def test_a_fault_costs_one_trial_at_most(
     longest_s, undisturbed = reference
     rng = random.Random(f"{faults_seed} {kind} {number}")
     happen, storage = _fault(kind, request)
-    arena = Arena(tmp_path / "arena", storage)
-    before = happen(arena, rng, longest_s)
-    arena.check(before)
-    _compare(kind, arena, undisturbed)
-    _take_down(chronicle, f"{kind} {number}", arena, before)
+    with arena_in(tmp_path, storage) as arena:
+        before = happen(arena, rng, longest_s)
+        arena.check(before)
+        _compare(kind, arena, undisturbed)
+        _take_down(chronicle, f"{kind} {number}", arena, before)
 
 
 @pytest.mark.slow
@@ -40,11 +41,20 @@ def test_a_fault_costs_a_melody_search_one_trial_at_most(
     longest_s, undisturbed = melody_reference
     rng = random.Random(f"{faults_seed} melody {kind}")
     happen, storage = _fault(kind, request)
-    arena = Arena(tmp_path / "arena", storage, melody=True)
-    before = happen(arena, rng, longest_s)
-    arena.check(before)
-    _compare(kind, arena, undisturbed)
-    _take_down(chronicle, f"{kind} of melodies", arena, before)
+    with arena_in(tmp_path, storage, melody=True) as arena:
+        before = happen(arena, rng, longest_s)
+        arena.check(before)
+        _compare(kind, arena, undisturbed)
+        _take_down(chronicle, f"{kind} of melodies", arena, before)
+
+
+@contextmanager
+def arena_in(tmp_path, storage, **options):
+    arena = Arena(tmp_path / "arena", storage, **options)
+    try:
+        yield arena
+    finally:
+        arena.abandon()
 
 
 def _fault(kind, request):

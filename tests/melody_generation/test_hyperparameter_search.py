@@ -262,6 +262,7 @@ def test_a_fresh_search_begins_anew_and_keeps_the_old_one(begun):
 # Models of the user's own
 
 
+@pytest.mark.usefixtures("functions_travel")
 @pytest.mark.parametrize(
     ("model_class", "predicts"),
     [
