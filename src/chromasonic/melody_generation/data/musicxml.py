@@ -1,0 +1,153 @@
+"""Reads the melody of a score in MusicXML.
+
+The first part with notes is read, of it the highest of its fuller voices, of a chord the top
+note. Ties are joined; grace notes, cue notes and rests are left out; repeats are not expanded.
+Parts for transposing instruments come out as they sound.
+
+Source: MusicXML 4.0 (W3C community group report).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from statistics import median
+from xml.etree.ElementTree import Element
+
+from chromasonic.melody_generation.data.bounded_xml import parse_xml
+from chromasonic.melody_generation.data.melody_line import MelodyLine, to_ticks
+from chromasonic.melody_generation.data.tune_report import UnusableTune
+
+_SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+
+
+@dataclass
+class _Event:
+    """A note, or a rest, whose pitch is None."""
+
+    pitch: int | None
+    quarters: Fraction
+    tied: bool  # to the event that follows
+
+
+def read_musicxml(content: bytes) -> MelodyLine:
+    """The melody of a score, partwise or timewise.
+
+    Raises:
+        UnusableTune: If it is no MusicXML, a number in it makes no sense, or it has no notes.
+    """
+    root = parse_xml(content)
+    if root.tag not in ("score-partwise", "score-timewise"):
+        raise UnusableTune("not MusicXML", f"the root is <{root.tag[:40]}>")
+    for measures in _parts(root):
+        voices = [notes for voice in _read_voices(measures) if (notes := _merge_ties(voice))]
+        if voices:
+            line = _highest_voice(voices)
+            sounding = [note for note in line if note[1] > 0]
+            mends = Counter({"notes of length 0 left out": len(line) - len(sounding)})
+            durations = [to_ticks(quarters) for _, quarters in sounding]
+            return MelodyLine([pitch for pitch, _ in sounding], durations, mends)
+    raise UnusableTune("no notes")
+
+
+def _parts(root: Element) -> Iterator[list[Element]]:
+    """The measures of each part."""
+    if root.tag == "score-partwise":
+        yield from (part.findall("measure") for part in root.iterfind("part"))
+        return
+    by_part: dict[str, list[Element]] = {}
+    for part in root.iterfind("measure/part"):
+        by_part.setdefault(part.get("id", ""), []).append(part)
+    yield from by_part.values()
+
+
+def _read_voices(measures: list[Element]) -> list[list[_Event]]:
+    """The events of each voice, in the order of time."""
+    voices: dict[str, list[_Event]] = {}
+    divisions, transposition = Fraction(1), 0
+    for measure in measures:
+        for element in measure:
+            if element.tag == "attributes":
+                divisions = _number(element, "divisions", divisions)
+                if divisions <= 0:
+                    raise UnusableTune("bad numbers", f"{divisions} divisions to a quarter")
+                transposition = _transposition(element, transposition)
+            elif element.tag == "note" and not _is_ornament(element):
+                voice = voices.setdefault(element.findtext("voice", "1"), [])
+                _add(voice, element, divisions, transposition)
+    return list(voices.values())
+
+
+def _is_ornament(note: Element) -> bool:
+    return note.find("grace") is not None or note.find("cue") is not None
+
+
+def _transposition(attributes: Element, before: int) -> int:
+    """Semitones from written to sounding pitch."""
+    transpose = attributes.find("transpose")
+    if transpose is None:
+        return before
+    octaves = _number(transpose, "octave-change", Fraction(0))
+    return round(_number(transpose, "chromatic", Fraction(0)) + 12 * octaves)
+
+
+def _add(voice: list[_Event], note: Element, divisions: Fraction, transposition: int) -> None:
+    pitch = _pitch(note, transposition)
+    tied = any(tie.get("type") == "start" for tie in note.iterfind("tie"))
+    if note.find("chord") is not None and voice:
+        if pitch is not None and pitch > (voice[-1].pitch or 0):
+            voice[-1].pitch, voice[-1].tied = pitch, tied
+        return
+    duration = _number(note, "duration", Fraction(0))
+    if duration < 0:
+        raise UnusableTune("bad numbers", f"a duration of {duration}")
+    voice.append(_Event(pitch, duration / divisions, tied))
+
+
+def _pitch(note: Element, transposition: int) -> int | None:
+    """The sounding MIDI pitch; None for rests and drums."""
+    pitch = note.find("pitch")
+    if pitch is None:
+        return None
+    step = (pitch.findtext("step") or "").strip()
+    if step not in _SEMITONES:
+        raise UnusableTune("bad numbers", f"a note of step {step[:20]!r}")
+    octave, alteration = (_number(pitch, name, Fraction(0)) for name in ("octave", "alter"))
+    return 12 * (round(octave) + 1) + _SEMITONES[step] + round(alteration) + transposition
+
+
+def _number(element: Element, name: str, default: Fraction) -> Fraction:
+    text = element.findtext(name)
+    if text is None:
+        return default
+    try:
+        # Over a float, so that 1e999999999 is infinite and not a number of a billion digits.
+        value = Fraction(float(text)).limit_denominator(10_000)
+    except (ValueError, OverflowError):
+        value = None
+    if value is None or abs(value) > 1_000_000:
+        raise UnusableTune("bad numbers", f"<{name}> of {text.strip()[:20]!r}")
+    return value
+
+
+def _merge_ties(events: list[_Event]) -> list[tuple[int, Fraction]]:
+    """Pitch and quarters of each note, tied ones made one."""
+    notes: list[tuple[int, Fraction]] = []
+    tied = False
+    for event in events:
+        if event.pitch is not None:
+            if tied and notes[-1][0] == event.pitch:
+                notes[-1] = event.pitch, notes[-1][1] + event.quarters
+            else:
+                notes.append((event.pitch, event.quarters))
+        tied = event.tied and event.pitch is not None
+    return notes
+
+
+def _highest_voice(voices: list[list[tuple[int, Fraction]]]) -> list[tuple[int, Fraction]]:
+    """The voice with the highest median pitch among those with half the notes of the fullest."""
+    fullest = max(map(len, voices))
+    fuller = [voice for voice in voices if 2 * len(voice) >= fullest]
+    return max(fuller, key=lambda voice: median(pitch for pitch, _ in voice))

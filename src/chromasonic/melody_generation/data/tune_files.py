@@ -1,0 +1,203 @@
+"""A user's own tunes: files of MIDI, ABC and MusicXML as tokens and durations."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path, PurePosixPath
+from typing import Literal, get_args
+
+import numpy as np
+
+from chromasonic.errors import DataError
+from chromasonic.melody_generation.data.abc_files import read_abc_file
+from chromasonic.melody_generation.data.melody_line import MelodyLine, Outside, fit_to_piano
+from chromasonic.melody_generation.data.midi import read_midi
+from chromasonic.melody_generation.data.musicxml import read_musicxml
+from chromasonic.melody_generation.data.mxl import read_mxl
+from chromasonic.melody_generation.data.near_duplicates import find_near_duplicates
+from chromasonic.melody_generation.data.tune_report import (
+    Mended,
+    Skipped,
+    Tunes,
+    UnusableTune,
+    summarise,
+)
+from chromasonic.melody_generation.data.tune_sources import (
+    MOST_BYTES_IN_ALL,
+    TUNE_SUFFIXES,
+    ByteBudget,
+    FoundFile,
+    find_files,
+)
+from chromasonic.melody_generation.data.vocabulary import IntArray, encode_pitches
+
+TooLong = Literal["cut", "split"]
+
+_READERS: dict[str, Callable[[bytes], MelodyLine]] = {
+    ".kar": read_midi,
+    ".mid": read_midi,
+    ".midi": read_midi,
+    ".musicxml": read_musicxml,
+    ".mxl": read_mxl,
+    ".xml": read_musicxml,
+}
+
+
+@dataclass(frozen=True)
+class _Options:
+    min_notes: int
+    max_notes: int
+    too_long: TooLong
+    outside: Outside
+
+
+@dataclass(frozen=True)
+class _Tune:
+    name: str
+    pitches: IntArray
+    durations: IntArray
+    key: str
+    mends: list[Mended]
+
+
+def load_tunes(
+    path: str | PathLike[str],
+    *,
+    min_notes: int = 16,
+    max_notes: int = 512,
+    too_long: TooLong = "cut",
+    outside: Outside = "fold",
+    keep_near_duplicates: bool = False,
+) -> Tunes:
+    """The melodies of a user's files, and what became of every tune that is not among them.
+
+    Files end in .mid, .midi, .kar, .abc, .musicxml, .xml or .mxl. Of each piece one line of
+    melody is taken; rests lengthen no note, as in the shipped corpus. Damaged files are mended
+    where that can be done. At most 10 MB are read of a file and 1 GB of all.
+
+    Args:
+        path: A folder, which is searched through without following links to other folders, a
+            zip, or one file.
+        min_notes: Shorter tunes are skipped; at least 2.
+        max_notes: Longer tunes are cut or split; at least `min_notes`.
+        too_long: `cut` keeps the first `max_notes`, `split` makes pieces of about equal length.
+        outside: `fold` moves notes outside the piano (MIDI 21..108) by octaves, `drop` leaves
+            them out.
+        keep_near_duplicates: By default a tune is skipped that shares more than half of its
+            melodic turns with an earlier one, so that none leaks from training into the test.
+
+    Returns:
+        The tunes in the order of their files' names: the same files give the same tunes.
+
+    Raises:
+        DataError: If there is no such path, or no tune in it can be kept.
+        ValueError: If an option is out of its range.
+    """
+    options = _Options(min_notes, max_notes, too_long, outside)
+    _check_options(options)
+    files = find_files(Path(path), ByteBudget(MOST_BYTES_IN_ALL))
+    read = [tune for file in files for tune in _read_file(file, options)]
+    tunes = [tune for tune in read if isinstance(tune, _Tune)]
+    skipped = [tune for tune in read if isinstance(tune, Skipped)]
+    if not keep_near_duplicates:
+        tunes, copies = _without_near_duplicates(tunes)
+        skipped += copies
+    if not tunes:
+        _refuse_empty(Path(path), skipped)
+    return Tunes(
+        pitches=[tune.pitches for tune in tunes],
+        durations=[tune.durations for tune in tunes],
+        names=[tune.name for tune in tunes],
+        keys=[tune.key for tune in tunes],
+        skipped=skipped,
+        mended=[mend for tune in tunes for mend in tune.mends],
+    )
+
+
+def _read_file(file: FoundFile, options: _Options) -> Iterator[_Tune | Skipped]:
+    # A name may hold anything, and ends up in a user's terminal.
+    name = "".join(c if c.isprintable() else "?" for c in file.name)
+    try:
+        if isinstance(file.content, UnusableTune):
+            raise file.content
+        suffix = PurePosixPath(file.name.lower()).suffix
+        if suffix == ".abc":
+            yield from _read_abc_tunes(name, file.content, options)
+        else:
+            yield from _fit(name, _READERS[suffix](file.content), options)
+    except UnusableTune as error:
+        yield Skipped(name, error.reason, error.detail)
+
+
+def _read_abc_tunes(name: str, content: bytes, options: _Options) -> Iterator[_Tune | Skipped]:
+    found = list(read_abc_file(content))
+    for number, tune in enumerate(found, start=1):
+        numbered = f"{name}, tune {number}" if len(found) > 1 else name
+        if isinstance(tune, UnusableTune):
+            yield Skipped(numbered, tune.reason, tune.detail)
+        else:
+            yield from _fit(numbered, tune, options)
+
+
+def _fit(name: str, line: MelodyLine, options: _Options) -> Iterator[_Tune | Skipped]:
+    """The tune, its pieces, or why it is skipped."""
+    line = fit_to_piano(line, options.outside)
+    pitches = encode_pitches(line.pitches)
+    durations = np.array(line.durations, dtype=np.int64)
+    mends = [f"{count} {what}" for what, count in (+line.mends).items()]
+    key = hashlib.sha256(pitches.astype("<i8").tobytes()).hexdigest()
+    n_notes = len(pitches)
+    if n_notes > options.max_notes and options.too_long == "cut":
+        mends.append(f"cut from {n_notes} to {options.max_notes} notes")
+        pitches, durations = pitches[: options.max_notes], durations[: options.max_notes]
+    n_pieces = max(1, -(-len(pitches) // options.max_notes))
+    pieces = zip(
+        np.array_split(pitches, n_pieces), np.array_split(durations, n_pieces), strict=True
+    )
+    for number, (piece, ticks) in enumerate(pieces, start=1):
+        piece_name = f"{name}, piece {number} of {n_pieces}" if n_pieces > 1 else name
+        if len(piece) < options.min_notes:
+            yield Skipped(piece_name, "too short", f"{len(piece)} notes")
+        else:
+            noted = [Mended(piece_name, mend) for mend in mends]
+            yield _Tune(piece_name, piece, ticks, key, noted)
+
+
+def _without_near_duplicates(tunes: list[_Tune]) -> tuple[list[_Tune], list[Skipped]]:
+    copied = find_near_duplicates(tune.pitches for tune in tunes)
+    pairs = list(zip(tunes, copied, strict=True))
+    kept = [tune for tune, original in pairs if original is None]
+    copies = [
+        Skipped(tune.name, "near-duplicates", f"of {tunes[original].name}")
+        for tune, original in pairs
+        if original is not None
+    ]
+    return kept, copies
+
+
+def _refuse_empty(path: Path, skipped: list[Skipped]) -> None:
+    if not skipped:
+        known = ", ".join(TUNE_SUFFIXES)
+        raise DataError(f"{path.name} must hold tunes, but has no file that ends in {known}.")
+    first = skipped[0]
+    raise DataError(
+        f"{path.name} must hold tunes, but {summarise(0, skipped)}. The first is {first.name}: "
+        f"{first.reason}" + (f", {first.detail}." if first.detail else ".")
+    )
+
+
+def _check_options(options: _Options) -> None:
+    if not 2 <= options.min_notes <= options.max_notes:
+        raise ValueError(
+            "min_notes must be at least 2 and at most max_notes, "
+            f"but got {options.min_notes} and {options.max_notes}."
+        )
+    for name, value, choices in (
+        ("too_long", options.too_long, get_args(TooLong)),
+        ("outside", options.outside, get_args(Outside)),
+    ):
+        if value not in choices:
+            raise ValueError(f"{name} must be {' or '.join(choices)}, but got {value!r}.")

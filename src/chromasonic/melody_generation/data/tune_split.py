@@ -1,0 +1,56 @@
+"""Parts a user's tunes into training, validation and test."""
+
+from __future__ import annotations
+
+import hashlib
+
+from chromasonic.errors import DataError
+from chromasonic.melody_generation.data.corpus import Corpus, Split
+from chromasonic.melody_generation.data.tune_report import Tunes
+from chromasonic.melody_generation.data.vocabulary import IntArray
+
+
+def split_tunes(tunes: Tunes, seed: int = 0) -> Corpus:
+    """About 80% of the tunes to train on, 10% to choose by, 10% to report on.
+
+    The part of a tune depends on its own pitches and the seed alone: files that are added later
+    move no tune to another part. Only where that would leave a part empty, as it can with a few
+    dozen tunes, the tunes are parted in the order of the same hash instead. The pieces of a tune
+    that was split stay together.
+
+    Raises:
+        DataError: If there are fewer than 3 different tunes, one for each part.
+    """
+    places = {key: _place(key, seed) for key in tunes.keys}
+    if len(places) < 3:
+        raise DataError(
+            f"at least 3 tunes are needed, one for each part, but got {len(places)}. Add some."
+        )
+    parts = {key: (place >= 0.8) + (place >= 0.9) for key, place in places.items()}
+    if len(set(parts.values())) < 3:
+        parts = _part_by_rank(places)
+
+    def divide(notes: list[IntArray]) -> Split:
+        pairs = list(zip(notes, tunes.keys, strict=True))
+        return Split(*([tune for tune, key in pairs if parts[key] == part] for part in range(3)))
+
+    return Corpus(pitches=divide(tunes.pitches), durations=divide(tunes.durations))
+
+
+def _place(key: str, seed: int) -> float:
+    """A number in [0, 1), evenly spread over keys."""
+    digest = hashlib.sha256(f"{seed} {key}".encode()).digest()
+    # 53 bits: more would round up to 1.0.
+    return (int.from_bytes(digest[:8], "big") >> 11) / 2**53
+
+
+def _part_by_rank(places: dict[str, float]) -> dict[str, int]:
+    """0, 1 or 2 for each key, each of them at least once."""
+    order = sorted(places, key=lambda key: (places[key], key))
+    tenth = max(1, len(order) // 10)
+    first_of_test = len(order) - tenth
+    first_of_validation = first_of_test - tenth
+    return {
+        key: (rank >= first_of_validation) + (rank >= first_of_test)
+        for rank, key in enumerate(order)
+    }
