@@ -94,8 +94,13 @@ def row(peer: str, at_end: Comparison, logs: Comparison) -> list[str]:
 
 
 def head_start(runs: dict[str, Runs]) -> str:
-    """How early ours is where the best peer ends, on the pairs that both have."""
-    ends = {peer: mean_curve(found)[-1] for peer, found in runs.items() if peer != OURS}
+    """How early ours is where the best peer ends, on the pairs that both have.
+
+    A peer that has not run on every problem may only look good.
+    """
+    problems = {problem for problem, _ in runs[OURS]}
+    whole = {p: found for p, found in runs.items() if {key[0] for key in found} >= problems}
+    ends = {peer: mean_curve(found)[-1] for peer, found in whole.items() if peer != OURS}
     peer = min(ends, key=ends.__getitem__)
     shared = runs[OURS].keys() & runs[peer].keys()
     if not shared:
