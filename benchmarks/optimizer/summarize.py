@@ -21,6 +21,7 @@ from peers import PEERS
 OURS = "chromasonic"
 REGRET_FLOOR = 1e-3  # a thousandth of the way from best to median: as good as solved
 SHOWN = (20, 30, 50)
+MOST_PROBLEMS = 0.8  # so many of the problems a peer must have run on to stand as the best
 LOG_RANGE = slice(9, 50)  # evaluations 10 to 50
 DRAWN = np.arange(5, 51)  # the first ones are chance, and may be far above
 
@@ -94,13 +95,8 @@ def row(peer: str, at_end: Comparison, logs: Comparison) -> list[str]:
 
 
 def head_start(runs: dict[str, Runs]) -> str:
-    """How early ours is where the best peer ends, on the pairs that both have.
-
-    A peer that has not run on every problem may only look good.
-    """
-    problems = {problem for problem, _ in runs[OURS]}
-    whole = {p: found for p, found in runs.items() if {key[0] for key in found} >= problems}
-    ends = {peer: mean_curve(found)[-1] for peer, found in whole.items() if peer != OURS}
+    """How early ours is where the best peer ends, on the pairs that both have."""
+    ends = {peer: mean_curve(found)[-1] for peer, found in whole(runs).items() if peer != OURS}
     peer = min(ends, key=ends.__getitem__)
     shared = runs[OURS].keys() & runs[peer].keys()
     if not shared:
@@ -140,8 +136,16 @@ def below(n_seeds: int, runs: Runs) -> Runs:
     return {key: values for key, values in runs.items() if key[1] < n_seeds}
 
 
+def whole(runs: dict[str, Runs]) -> dict[str, Runs]:
+    """Those that have run on most of the problems: with a few alone one may only look good."""
+    names = {peer: {problem for problem, _ in found} for peer, found in runs.items()}
+    most = MOST_PROBLEMS * len(names[OURS])
+    return {peer: found for peer, found in runs.items() if len(names[peer]) >= most}
+
+
 def draw(runs: dict[str, Runs]) -> None:
     """Mean regret against evaluations, one line a method, ours thick and black."""
+    runs = whole(runs)
     figure, axes = plt.subplots(figsize=(8, 5.5), layout="constrained")
     others = [peer for peer in runs if peer != OURS]
     for i, peer in enumerate(others):
