@@ -12,6 +12,7 @@ from pathlib import Path
 
 import optuna
 import psutil
+import sqlalchemy
 
 OBJECTIVES = Path(__file__).parent / "objectives"
 N_TRIALS = 8
@@ -138,21 +139,28 @@ class Arena:
         """The trials that have ended, as the study holds them: a list of facts by number."""
         if not self.storage and not (self.output / "study.db").exists():
             return {}
-        # The search may be about to make its tables: whoever only looks must not.
-        storage = optuna.storages.RDBStorage(
-            self.url, skip_compatibility_check=True, skip_table_creation=True
-        )
+        if not self._has_tables():
+            return {}
+        storage = optuna.storages.RDBStorage(self.url, skip_table_creation=True)
         try:
             studies = storage.get_all_studies()
             trials = storage.get_all_trials(studies[0]._study_id) if studies else []
-        except optuna.exceptions.StorageInternalError:
-            return {}
         finally:
             storage.remove_session()
             storage.engine.dispose()
         facts = {t.number: _facts(t) for t in trials if t.state.is_finished()}
         assert [trial.number for trial in trials] == list(range(len(trials)))
         return facts
+
+    def _has_tables(self):
+        """Whether the search has made them all: it may be about to, and whoever looks must not."""
+        engine = sqlalchemy.create_engine(self.url, poolclass=sqlalchemy.NullPool)
+        try:
+            with engine.connect() as connection:
+                made = "SELECT count(*) FROM version_info, alembic_version"
+                return connection.execute(sqlalchemy.text(made)).scalar() > 0
+        except (sqlalchemy.exc.ProgrammingError, sqlalchemy.exc.OperationalError):
+            return False
 
     def results(self):
         return json.loads((self.output / "optimization_results.json").read_text("utf-8"))
