@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console
 
+from chromasonic.errors import StudyError, one_line
 from chromasonic.reporting.progress import ProgressDisplay
 from chromasonic.reporting.result_files import ResultFiles, write_result_files
 from chromasonic.reporting.text import beginning_lines, ending_lines
@@ -97,9 +99,19 @@ def run_search(
             stopped_by = driver.run()
         result = read_result(study, stopped_by)
         if plan.output_dir is not None:
-            write_result_files(result, plan.output_dir)
+            _write_files(result, plan.output_dir)
     say(*ending_lines(result, plan.output_dir))
     return result
+
+
+def _write_files(result: SearchResult, folder: Path) -> None:
+    try:
+        write_result_files(result, folder)
+    except OSError as error:
+        raise StudyError(
+            f"the result files must be written to {folder}, but: {one_line(error)}. "
+            "Every trial is stored: chromasonic report writes them once there is room."
+        ) from error
 
 
 class _Speaker:

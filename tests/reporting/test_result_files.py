@@ -146,3 +146,19 @@ def test_writing_takes_no_more_than_a_hundredth_of_the_time(trial, result, tmp_p
         files.on_trial_end(trial(number), None)
     assert spent > 5
     assert spent <= 0.01 * (clock.now - started) + 0.3
+
+
+def test_files_that_could_not_be_written_are_written_as_soon_as_they_can(
+    result, tmp_path, trial, clock
+):
+    files = ResultFiles(lambda: result([trial(0)]), tmp_path / "folder", clock=clock)
+    in_the_way = tmp_path / "folder"
+    in_the_way.write_text("no folder")
+    with pytest.raises(OSError, match="folder"):
+        files.on_trial_end(trial(0), None)
+    # Not at every epoch, though.
+    files.on_epoch(1, {})
+    in_the_way.unlink()
+    clock.now += 2.0
+    files.on_epoch(1, {})
+    assert (tmp_path / "folder" / RESULTS_FILE).exists()

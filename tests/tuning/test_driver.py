@@ -19,6 +19,7 @@ from chromasonic.tuning.executors.inline import InlineExecutor
 from chromasonic.tuning.executors.protocol import EpochEnded, TrialPaused, TrialStarted
 from chromasonic.tuning.executors.trial_run import TrialRun
 from chromasonic.tuning.objective import Epoch
+from chromasonic.tuning.observers import Observer
 from chromasonic.tuning.pruners import PRUNERS
 from chromasonic.tuning.records import read_result
 from chromasonic.tuning.session import read_session
@@ -601,6 +602,7 @@ from chromasonic.tuning.executors import trial_run
 from chromasonic.tuning.executors.inline import InlineExecutor
 from chromasonic.tuning.objective import Epoch
 from chromasonic.tuning.observers import Observer
+from chromasonic.tuning.observers import Observer
 from chromasonic.tuning.session import SearchPlan, open_session
 from chromasonic.tuning.study import Fingerprint
 
@@ -728,3 +730,18 @@ def test_what_the_driver_reads_is_a_study_that_others_can_read(make_search, fall
     study = optuna.load_study(storage=search.storage, study_name="study")
     assert study.best_value == min(trial.value for trial in search.trials)
     assert study.best_params == read_result(study)["best_params"]
+
+
+def test_an_observer_that_cannot_write_after_an_epoch_costs_nothing(
+    make_search, falling, recorder
+):
+    class OnAFullDisk(Observer):
+        def on_epoch(self, number, row):
+            raise OSError("the disk is full")
+
+    undisturbed, search = make_search(), make_search()
+    undisturbed.run(falling, 3)
+    assert search.run(falling, 3, observers=[OnAFullDisk(), recorder]) == "n_trials"
+    assert search.outcome == undisturbed.outcome
+    trouble = "what the search leaves cannot be kept: OSError: the disk is full"
+    assert [event for event in recorder.told if event[0] == "trouble"] == [("trouble", trouble)]

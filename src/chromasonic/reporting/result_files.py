@@ -93,10 +93,13 @@ class ResultFiles(Observer):
         started = self._clock()
         if not self._stale or started < self._next_write:
             return
-        write_result_files(self._read(), self._folder, in_full=False)
-        self._stale = False
-        now = self._clock()
-        self._next_write = now + max(SHORTEST_PAUSE_S, (now - started) / LARGEST_SHARE_OF_TIME)
+        try:
+            write_result_files(self._read(), self._folder, in_full=False)
+            self._stale = False
+        finally:
+            now = self._clock()
+            pause_s = max(SHORTEST_PAUSE_S, (now - started) / LARGEST_SHARE_OF_TIME)
+            self._next_write = now + pause_s
 
 
 def _finite(value: Any) -> Any:

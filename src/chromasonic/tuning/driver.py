@@ -119,6 +119,7 @@ class Driver:
         self._running: dict[int, _Running] = {}
         # What the executor has and will speak of; others may run no more but not be stored yet.
         self._at_work: set[int] = set()
+        self._last_trouble = ""
         self._next_look = 0.0
         self._listened_at = time.monotonic()
         self._is_pausing = False
@@ -259,8 +260,7 @@ class Driver:
         running = self._running[number]
         running.rows.append(row)
         running.frozen.intermediate_values[row["epoch"]] = row["loss"]
-        for observer in self._observers:
-            observer.on_epoch(number, row)
+        self._tell("the search", lambda observer: observer.on_epoch(number, row))
         if verdict := self._verdict(running):
             self._executor.stop(number)
             self._at_work.discard(number)
@@ -316,18 +316,28 @@ class Driver:
 
     def _announce_end(self, record: TrialRecord) -> None:
         checkpoint, _ = self._checkpoints.latest(record.number)
-        try:
-            for observer in self._observers:
-                observer.on_trial_end(record, checkpoint)
-        except OSError as error:
-            # The checkpoint stays, so that this end is announced again by the next run.
-            self._report(f"what trial {record.number} leaves cannot be kept: {one_line(error)}")
-        else:
+        # If one could not keep it, the checkpoint stays, and the next run announces this again.
+        name = f"trial {record.number}"
+        if self._tell(name, lambda observer: observer.on_trial_end(record, checkpoint)):
             self._checkpoints.discard(record.number)
 
+    def _tell(self, name: str, tell: Callable[[Observer], None]) -> bool:
+        """Tells all observers; whether none failed, as on a full disk, which ends no search."""
+        all_well = True
+        for observer in self._observers:
+            try:
+                tell(observer)
+            except OSError as error:
+                all_well = False
+                self._report(f"what {name} leaves cannot be kept: {one_line(error)}")
+        return all_well
+
     def _report(self, trouble: str) -> None:
-        for observer in self._observers if trouble else ():
-            observer.on_trouble(trouble)
+        """Tells of trouble, once as long as it stays the same."""
+        if trouble and trouble != self._last_trouble:
+            for observer in self._observers:
+                observer.on_trouble(trouble)
+        self._last_trouble = trouble or self._last_trouble
 
     # Break off
 
