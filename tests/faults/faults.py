@@ -44,27 +44,18 @@ def driver_killed(arena, rng, longest_s):
     return before
 
 
-def worker_killed(arena, rng, longest_s):
-    arena.begin()
-    arena.wait(rng.uniform(0.0, longest_s))
-    for worker in rng.sample(workers := arena.workers(), min(1, len(workers))):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            worker.kill()
-    before = arena.ended()
-    assert arena.end() == 0, arena.log
-    return before
+def to_a_worker(act):
+    def happen(arena, rng, longest_s):
+        arena.begin()
+        arena.wait(rng.uniform(0.0, longest_s))
+        for worker in rng.sample(workers := arena.workers(), min(1, len(workers))):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                act(worker)
+        before = arena.ended()
+        assert arena.end() == 0, arena.log
+        return before
 
-
-def worker_stopped(arena, rng, longest_s):
-    """SIGSTOP: the process is there and does nothing any more."""
-    arena.begin()
-    arena.wait(rng.uniform(0.0, longest_s))
-    for worker in rng.sample(workers := arena.workers(), min(1, len(workers))):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            worker.suspend()
-    before = arena.ended()
-    assert arena.end() == 0, arena.log
-    return before
+    return happen
 
 
 def ctrl_c(arena, rng, longest_s):
@@ -142,8 +133,9 @@ def disk_full(arena, rng, longest_s):
 
 OUTSIDE = {
     "driver_killed": driver_killed,
-    "worker_killed": worker_killed,
-    "worker_stopped": worker_stopped,
+    "worker_killed": to_a_worker(psutil.Process.kill),
+    # SIGSTOP: the process is there and does nothing any more.
+    "worker_stopped": to_a_worker(psutil.Process.suspend),
     "ctrl_c": ctrl_c,
     "disk_full": disk_full,
 }
