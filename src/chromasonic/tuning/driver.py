@@ -7,7 +7,7 @@ progress displays are observers, which the driver knows nothing of.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -45,12 +45,10 @@ from chromasonic.tuning.recovery import (
 from chromasonic.tuning.rules import TrialRules
 from chromasonic.tuning.seeds import derive_seed
 from chromasonic.tuning.study import attribute, identity
+from chromasonic.tuning.watchdog import Watchdog
 
 POLL_S = 0.2
 """The longest time between two looks at limits and wishes."""
-
-EXCUSED_FROM_S = 0.05
-"""What takes the driver less is no excuse."""
 
 PAUSE_GRACE_S = 20.0
 """So long a trial that is to pause may take to write its checkpoint."""
@@ -63,8 +61,6 @@ class _Running:
     frozen: FrozenTrial
     rows: list[dict[str, Any]]
     n_rows_before: int
-    started_at: float | None = None
-    heard_at: float = field(default_factory=time.monotonic)
 
 
 class Driver:
@@ -121,7 +117,7 @@ class Driver:
         self._at_work: set[int] = set()
         self._last_trouble = ""
         self._next_look = 0.0
-        self._listened_at = time.monotonic()
+        self._watchdog = Watchdog(self._rules)
         self._is_pausing = False
 
     def run(self) -> str:
@@ -209,6 +205,7 @@ class Driver:
         params = attribute(frozen, "params")
         frozen.intermediate_values = {row["epoch"]: row["loss"] for row in rows}
         self._running[number] = _Running(frozen, list(rows), len(rows))
+        self._watchdog.watch(number)
         for observer in self._observers:
             observer.on_trial_start(number, params)
         # A driver may have died between the last epoch's checkpoint and its verdict.
@@ -224,9 +221,9 @@ class Driver:
     # Listen, prune and tell
 
     def _listen(self) -> None:
-        self._excuse_own_time()
+        self._watchdog.excuse()
         events = self._executor.poll(POLL_S)
-        self._listened_at = time.monotonic()
+        self._watchdog.has_listened()
         self._at_work -= {e.number for e in events if isinstance(e, TrialEnded | TrialPaused)}
         for event in events:
             self._handle(event)
@@ -236,10 +233,10 @@ class Driver:
         if running is None:
             # It was ended by what came just before.
             return
-        running.heard_at = time.monotonic()
+        self._watchdog.hear(event.number)
         match event:
-            case TrialStarted():
-                running.started_at = running.heard_at
+            case TrialStarted(number):
+                self._watchdog.start(number)
             case EpochEnded(number, row, trouble):
                 self._report(trouble)
                 self._on_epoch(number, row)
@@ -311,6 +308,7 @@ class Driver:
             ending, reason = Ending.DIVERGED, "no epoch had a finite loss"
         record = self._ledger.end(running.frozen, running.rows, ending, reason, log)
         del self._running[number]
+        self._watchdog.forget(number)
         self._ledger.keep_total_time(self._budget.elapsed_s)
         self._announce_end(record)
 
@@ -347,33 +345,14 @@ class Driver:
         if now < self._next_look:
             return
         self._next_look = now + POLL_S
-        self._excuse_own_time()
+        self._watchdog.excuse()
         self._require_lease()
-        unwanted = self._cancelled()
-        for number, running in list(self._running.items()):
-            started = running.started_at or now
-            overstayed = self._rules.overstayed(
-                now - started, now - max(started, running.heard_at)
-            )
-            if number in unwanted:
-                self._kill(number)
-                self._end(number, Ending.CANCELLED, "cancelled by the user")
-            elif overstayed:
-                self._kill(number)
-                self._end(number, Ending.TIMED_OUT, overstayed)
-
-    def _excuse_own_time(self) -> None:
-        """Counts for no trial what the driver was busy with: they may have waited for it.
-
-        Storage that is away, above all, may keep it busy for minutes.
-        """
-        now = time.monotonic()
-        own_s = now - self._listened_at
-        self._listened_at = now
-        for running in self._running.values() if own_s >= EXCUSED_FROM_S else ():
-            running.heard_at += own_s
-            if running.started_at is not None:
-                running.started_at += own_s
+        for number in self._cancelled() & self._running.keys():
+            self._kill(number)
+            self._end(number, Ending.CANCELLED, "cancelled by the user")
+        for number, reason in self._watchdog.overstayed().items():
+            self._kill(number)
+            self._end(number, Ending.TIMED_OUT, reason)
 
     def _kill(self, number: int) -> None:
         self._executor.kill(number)
@@ -396,6 +375,7 @@ class Driver:
 
     def _put_back(self, number: int) -> None:
         self._ledger.put_back(self._running.pop(number).frozen)
+        self._watchdog.forget(number)
 
     def _abandon(self, *, may_save: bool) -> None:
         """Leaves the study alone; trials may still write their checkpoints."""
