@@ -17,7 +17,7 @@ import re
 import sys
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
@@ -34,14 +34,14 @@ from chromasonic.melody_generation.data.abc import (
     TICKS_PER_QUARTER,
     AbcTune,
     read_tune,
-    split_tunes,
+    split_abc,
 )
+from chromasonic.melody_generation.data.near_duplicates import find_near_duplicates
 from chromasonic.melody_generation.data.vocabulary import HIGHEST_PITCH, LOWEST_PITCH
 
 BOOKS = ("oneills1850", "ryansMammoth", "airdsAirs", "miscFolk")
 CORPUS = Path(__file__).parents[1] / "src/chromasonic/melody_generation/data/corpus.npz"
 SHORTEST, LONGEST = 16, 512
-GRAM_INTERVALS = 10
 PROCESSES = 2
 
 # Signs that change no pitch and no duration, but over which music21's reader stumbles: it ends
@@ -78,7 +78,7 @@ def find_tunes() -> Iterator[Source]:
     folder = Path(music21.__file__).parent / "corpus"
     for book, name in enumerate(BOOKS):
         files = sorted((folder / name).glob("*.abc"), key=lambda path: path.name)
-        texts = [text for file in files for text in split_tunes(file.read_text("utf-8"))]
+        texts = [text for file in files for text in split_abc(file.read_text("utf-8"))]
         yield from (Source(book, place, text) for place, text in enumerate(texts, start=1))
 
 
@@ -133,36 +133,6 @@ def plain(music: str) -> str:
     """A line of music without ornaments."""
     # music21 takes the end of a line `dBG::` for a field G:, hence the space.
     return re.sub("([A-G]):", r"\1 :", ORNAMENTS.sub("", music))
-
-
-def grams(tune: AbcTune) -> set[bytes]:
-    """All runs of 10 successive intervals: transposing a tune leaves them as they are."""
-    steps = np.diff(tune.pitches).astype(np.int8)
-    return {
-        steps[start : start + GRAM_INTERVALS].tobytes()
-        for start in range(len(steps) - GRAM_INTERVALS + 1)
-    }
-
-
-def drop_near_duplicates(readings: Iterable[Reading]) -> list[Reading]:
-    """The tunes of which no earlier kept one is nearly a copy.
-
-    Two tunes are near-duplicates if they share more than half of the grams of that one of them
-    which has fewer: so a fragment of a longer tune counts too, as does a transposed copy.
-    """
-    kept: list[Reading] = []
-    sizes: list[int] = []
-    holders: dict[bytes, list[int]] = {}
-    for reading in readings:
-        own = grams(reading.tune)
-        shared = Counter(holder for gram in own for holder in holders.get(gram, ()))
-        if any(2 * count > min(len(own), sizes[holder]) for holder, count in shared.items()):
-            continue
-        for gram in own:
-            holders.setdefault(gram, []).append(len(kept))
-        kept.append(reading)
-        sizes.append(len(own))
-    return kept
 
 
 def assign_split(tunes: list[AbcTune]) -> np.ndarray:
@@ -220,7 +190,8 @@ def build() -> dict[str, np.ndarray]:
         report(outcome, [r.source for r in readings if r.outcome == outcome])
     fitting = [reading for reading in readings if is_usable(reading.tune)]
     report(f"{SHORTEST} to {LONGEST} notes", [reading.source for reading in fitting])
-    kept = drop_near_duplicates(fitting)
+    copied = find_near_duplicates(reading.tune.pitches for reading in fitting)
+    kept = [reading for reading, original in zip(fitting, copied, strict=True) if original is None]
     report("no near-duplicate", [reading.source for reading in kept])
     arrays = pack(kept)
     for part, name in enumerate(("train", "validation", "test")):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chromasonic.errors import DataError
-from chromasonic.melody_generation.data.abc import read_abc, read_tune, split_tunes
+from chromasonic.melody_generation.data.abc import read_abc, read_tune, split_abc
 
 
 def read(music, key="C", unit="1/8", meter="4/4"):
@@ -266,12 +266,12 @@ def test_any_text_is_read_or_refused_with_an_explanation(music):
 
 
 def test_a_byte_order_mark_hides_no_tune():
-    assert len(split_tunes("\ufeffX:1\nK:C\nA\n\nX:2\nK:C\nA\n")) == 2
+    assert len(split_abc("\ufeffX:1\nK:C\nA\n\nX:2\nK:C\nA\n")) == 2
 
 
 def test_good_tunes_can_be_read_around_a_bad_one():
     text = "X:1\nK:C\nA\n\nX:2\nK:?\nA\n\nX:3\nK:C\nB\n"
     with pytest.raises(DataError, match="tune 2"):
         list(read_abc(text))
-    first, _, third = split_tunes(text)
+    first, _, third = split_abc(text)
     assert [read_tune(tune).number for tune in (first, third)] == [1, 3]

@@ -1,6 +1,9 @@
 """Melodies as token sequences: the shipped corpus, synthetic ones, a user's own."""
 
 from chromasonic.melody_generation.data.corpus import Corpus, Split, load_corpus
+from chromasonic.melody_generation.data.tune_files import load_tunes
+from chromasonic.melody_generation.data.tune_report import Tunes
+from chromasonic.melody_generation.data.tune_split import split_tunes
 from chromasonic.melody_generation.data.vocabulary import (
     LOWEST_PITCH,
     VOCAB_SIZE,
@@ -13,7 +16,10 @@ __all__ = [
     "VOCAB_SIZE",
     "Corpus",
     "Split",
+    "Tunes",
     "decode_pitches",
     "encode_pitches",
     "load_corpus",
+    "load_tunes",
+    "split_tunes",
 ]

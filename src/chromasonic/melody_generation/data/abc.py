@@ -27,6 +27,7 @@ from chromasonic.melody_generation.data.abc_notation import (
     parse_note,
     parse_tuplet,
 )
+from chromasonic.melody_generation.data.timed_events import Event, merge_ties
 from chromasonic.melody_generation.data.vocabulary import IntArray
 
 TICKS_PER_QUARTER = 480
@@ -70,15 +71,15 @@ class AbcTune:
 def read_abc(text: str) -> Iterator[AbcTune]:
     """The tunes of an ABC file, in its order.
 
-    To go on after a bad tune, call `read_tune` on each of `split_tunes(text)`.
+    To go on after a bad tune, call `read_tune` on each of `split_abc(text)`.
 
     Raises:
         DataError: At the first tune that cannot be read.
     """
-    return map(read_tune, split_tunes(text))
+    return map(read_tune, split_abc(text))
 
 
-def split_tunes(text: str) -> list[str]:
+def split_abc(text: str) -> list[str]:
     """The text of each tune: what lies from one X: field to the next, or all if there is none."""
     before, *tunes = re.split(r"(?m)^(?=X:)", text.removeprefix("\ufeff"))
     return tunes or [before]
@@ -102,16 +103,6 @@ def read_tune(text: str) -> AbcTune:
         raise DataError(f"tune {number} ({reader.title or 'untitled'}): {error}") from None
 
 
-@dataclass
-class _Event:
-    """A note, or a rest, whose pitch is None."""
-
-    pitch: int | None
-    quarters: Fraction
-    natural: int | None = None
-    tied: bool = False  # to the event that follows
-
-
 class _Reader:
     """The state of a tune while its lines are read."""
 
@@ -124,7 +115,7 @@ class _Reader:
         self.unit: Fraction | None = None  # in whole notes
         self.signature: dict[str, int] = {}
         self.accidentals: dict[str, int] = {}
-        self.events: list[_Event] = []
+        self.events: list[Event] = []
         self.broken = Fraction(1)  # factor of the next event, after < or >
         self.tuplet = Fraction(1)
         self.tuplet_left = 0
@@ -200,7 +191,7 @@ class _Reader:
         if self.tuplet_left:
             quarters *= self.tuplet
             self.tuplet_left -= 1
-        self.events.append(_Event(pitch, quarters, natural))
+        self.events.append(Event(pitch, quarters, natural))
 
     def add_chord(self, inside: str, times: str) -> None:
         signs = list(_SIGN.finditer(inside))
@@ -214,7 +205,7 @@ class _Reader:
     def tune(self) -> AbcTune:
         if not self.in_body:
             raise DataError("a tune must have a K: field, but none came. Is this ABC text?")
-        notes = _merge_ties(self.events)
+        notes = merge_ties(self.events)
         if not notes:
             raise DataError("a tune must have notes after its K: field, but none came.")
         pitches, lengths = zip(*notes, strict=True)
@@ -224,16 +215,3 @@ class _Reader:
 
 def _int_array(values: Sequence[int]) -> IntArray:
     return np.array(values, dtype=np.int64)
-
-
-def _merge_ties(events: list[_Event]) -> list[tuple[int, Fraction]]:
-    notes: list[tuple[int, Fraction]] = []
-    tied = False
-    for event in events:
-        if event.pitch is not None:
-            if tied and notes[-1][0] == event.pitch:
-                notes[-1] = event.pitch, notes[-1][1] + event.quarters
-            else:
-                notes.append((event.pitch, event.quarters))
-        tied = event.tied and event.pitch is not None
-    return notes

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from chromasonic.errors import DataError
-from chromasonic.melody_generation.data.abc import read_tune, split_tunes
+from chromasonic.melody_generation.data.abc import read_tune, split_abc
 from chromasonic.melody_generation.data.melody_line import MelodyLine
 from chromasonic.melody_generation.data.tune_report import UnusableTune
 
@@ -33,7 +33,7 @@ def read_abc_file(content: bytes) -> Iterator[MelodyLine | UnusableTune]:
         text = content.decode("latin-1")
     if text.count("\nX:") >= MOST_TUNES:
         raise UnusableTune("too large", f"more than {MOST_TUNES} tunes in one file")
-    for tune in split_tunes(text):
+    for tune in split_abc(text):
         try:
             yield _read(tune)
         except UnusableTune as error:

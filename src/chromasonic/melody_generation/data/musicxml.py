@@ -11,25 +11,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from statistics import median
 from xml.etree.ElementTree import Element
 
 from chromasonic.melody_generation.data.bounded_xml import parse_xml
 from chromasonic.melody_generation.data.melody_line import MelodyLine, to_ticks
+from chromasonic.melody_generation.data.timed_events import Event, merge_ties
 from chromasonic.melody_generation.data.tune_report import UnusableTune
 
 _SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-
-
-@dataclass
-class _Event:
-    """A note, or a rest, whose pitch is None."""
-
-    pitch: int | None
-    quarters: Fraction
-    tied: bool  # to the event that follows
 
 
 def read_musicxml(content: bytes) -> MelodyLine:
@@ -42,7 +33,7 @@ def read_musicxml(content: bytes) -> MelodyLine:
     if root.tag not in ("score-partwise", "score-timewise"):
         raise UnusableTune("not MusicXML", f"the root is <{root.tag[:40]}>")
     for measures in _parts(root):
-        voices = [notes for voice in _read_voices(measures) if (notes := _merge_ties(voice))]
+        voices = [notes for voice in _read_voices(measures) if (notes := merge_ties(voice))]
         if voices:
             line = _highest_voice(voices)
             sounding = [note for note in line if note[1] > 0]
@@ -63,9 +54,9 @@ def _parts(root: Element) -> Iterator[list[Element]]:
     yield from by_part.values()
 
 
-def _read_voices(measures: list[Element]) -> list[list[_Event]]:
+def _read_voices(measures: list[Element]) -> list[list[Event]]:
     """The events of each voice, in the order of time."""
-    voices: dict[str, list[_Event]] = {}
+    voices: dict[str, list[Event]] = {}
     divisions, transposition = Fraction(1), 0
     for measure in measures:
         for element in measure:
@@ -93,7 +84,7 @@ def _transposition(attributes: Element, before: int) -> int:
     return round(_number(transpose, "chromatic", Fraction(0)) + 12 * octaves)
 
 
-def _add(voice: list[_Event], note: Element, divisions: Fraction, transposition: int) -> None:
+def _add(voice: list[Event], note: Element, divisions: Fraction, transposition: int) -> None:
     pitch = _pitch(note, transposition)
     tied = any(tie.get("type") == "start" for tie in note.iterfind("tie"))
     if note.find("chord") is not None and voice:
@@ -103,7 +94,7 @@ def _add(voice: list[_Event], note: Element, divisions: Fraction, transposition:
     duration = _number(note, "duration", Fraction(0))
     if duration < 0:
         raise UnusableTune("bad numbers", f"a duration of {duration}")
-    voice.append(_Event(pitch, duration / divisions, tied))
+    voice.append(Event(pitch, duration / divisions, tied=tied))
 
 
 def _pitch(note: Element, transposition: int) -> int | None:
@@ -130,20 +121,6 @@ def _number(element: Element, name: str, default: Fraction) -> Fraction:
     if value is None or abs(value) > 1_000_000:
         raise UnusableTune("bad numbers", f"<{name}> of {text.strip()[:20]!r}")
     return value
-
-
-def _merge_ties(events: list[_Event]) -> list[tuple[int, Fraction]]:
-    """Pitch and quarters of each note, tied ones made one."""
-    notes: list[tuple[int, Fraction]] = []
-    tied = False
-    for event in events:
-        if event.pitch is not None:
-            if tied and notes[-1][0] == event.pitch:
-                notes[-1] = event.pitch, notes[-1][1] + event.quarters
-            else:
-                notes.append((event.pitch, event.quarters))
-        tied = event.tied and event.pitch is not None
-    return notes
 
 
 def _highest_voice(voices: list[list[tuple[int, Fraction]]]) -> list[tuple[int, Fraction]]:
