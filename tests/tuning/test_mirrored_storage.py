@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import optuna
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import UpdateFinishedTrialError
@@ -162,6 +162,7 @@ def database_url(tmp_path_factory):
 
 
 @settings(max_examples=30)
+@example(actions=[("create", 0), ("param", 0), ("param", 0)], seed=80)
 @given(
     actions=st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(0, 9)), max_size=30),
     seed=st.integers(0, 2**16),
@@ -239,6 +240,13 @@ def test_a_trial_made_behind_its_back_is_adopted_with_the_next_one(other, mirror
     mirror.set_trial_user_attr(orphan, "state", "adopted")
     require_equal(mirror.get_all_trials(study_id), other.get_all_trials(study_id))
     assert mirror.get_trial_id_from_study_id_trial_number(study_id, 1) == orphan
+
+
+def test_a_parameter_set_twice_is_what_the_other_storage_makes_of_it(other, mirror, study_id):
+    trial_id = mirror.create_new_trial(study_id)
+    for width in (6.0, 7.0):
+        mirror.set_trial_param(trial_id, "width", width, DISTRIBUTIONS["width"])
+    require_equal(mirror.get_all_trials(study_id), other.get_all_trials(study_id))
 
 
 def test_trials_are_read_once_and_when_they_are_made(study_id, mirror, other):

@@ -53,6 +53,11 @@ class MirroredStorage(StorageProxy):
         super().set_trial_param(trial_id, param_name, param_value_internal, distribution)
 
         def change(trial: FrozenTrial) -> None:
+            if param_name in trial.params:
+                # Set twice, it is the first value in a database and the last one in memory.
+                stored = StorageProxy.get_trial(self, trial_id)
+                trial.params, trial.distributions = stored.params, stored.distributions
+                return
             value = distribution.to_external_repr(param_value_internal)
             trial.params = {**trial.params, param_name: value}
             trial.distributions = {**trial.distributions, param_name: distribution}
