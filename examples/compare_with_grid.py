@@ -56,7 +56,7 @@ def main() -> None:
         epochs = train(
             lambda: build_model(
                 LSTMMelodyModel,
-                VOCAB_SIZE,
+                melodies.vocabulary,
                 {**model_params, "embedding_dim": 16, "num_layers": 1},
             ),
             OutputKind.EVERY_POSITION,

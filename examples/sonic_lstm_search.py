@@ -54,7 +54,7 @@ def main() -> None:
     def validation_loss(params: dict[str, float]) -> float:
         model_params, training_params = model_and_training_params(params)
         epochs = train(
-            lambda: build_model(SonicLSTM, VOCAB_SIZE, model_params),
+            lambda: build_model(SonicLSTM, melodies.vocabulary, model_params),
             OutputKind.LAST_POSITION,
             melodies,
             TrainingSettings(num_epochs=args.epochs, **training_params),

@@ -13,29 +13,25 @@ import json
 import statistics
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from chromasonic.bayesopt import read_space
-from chromasonic.melody_generation.baselines import fit_baselines
-from chromasonic.melody_generation.best_model import load_best_model
+from chromasonic.melody_generation.baselines import best_baseline
 from chromasonic.melody_generation.data import VOCAB_SIZE, Corpus, load_corpus
-from chromasonic.melody_generation.data.batches import WholeTunes
 from chromasonic.melody_generation.data.melodies import Melodies
+from chromasonic.melody_generation.evaluation import TuneNats, paired_difference
 from chromasonic.melody_generation.hyperparameter_search import (
     HyperparameterOptimizer,
     HyperparameterSearchSpace,
 )
+from chromasonic.melody_generation.model_files import load_model
 from chromasonic.melody_generation.models import LSTMMelodyModel
-from chromasonic.melody_generation.ngrams import nats_per_note
-from chromasonic.melody_generation.scoring import score
 
 HERE = Path(__file__).parent
 N_TUNES = 1000
 N_TRIALS = 30
 NUM_EPOCHS = 15
 SEEDS = (1, 2, 3)
-BOOTSTRAPS = 10_000
 
 
 def main() -> None:
@@ -43,17 +39,17 @@ def main() -> None:
     torch.set_num_threads(1)
     corpus = load_corpus(N_TUNES)
     test = load_corpus().test
-    baselines = fit_baselines(Melodies(corpus.train, corpus.validation, VOCAB_SIZE))
-    name = min(baselines, key=lambda n: nats_per_note(baselines[n], corpus.validation))
-    ngram_nats, notes = baselines[name].tune_nats(test)
-    rows = [search(seed, corpus, test, ngram_nats, notes) for seed in SEEDS]
+    melodies = Melodies.checked(corpus.train, corpus.validation, VOCAB_SIZE)
+    name, baseline = best_baseline(melodies)
+    ngram = baseline.tune_nats(test)
+    rows = [search(seed, corpus, test, ngram) for seed in SEEDS]
     results = {
         "n_tunes": N_TUNES,
         "n_trials": N_TRIALS,
         "num_epochs": NUM_EPOCHS,
         "test_tunes": len(test),
         "best_ngram": name,
-        "ngram_test_loss": float(ngram_nats.sum() / notes.sum()),
+        "ngram_test_loss": ngram.loss,
         "searches": rows,
         "mean_test_loss": statistics.mean(row["test_loss"] for row in rows),
     }
@@ -61,9 +57,7 @@ def main() -> None:
     print(json.dumps(results, indent=2))
 
 
-def search(
-    seed: int, corpus: Corpus, test: list, ngram_nats: np.ndarray, notes: np.ndarray
-) -> dict:
+def search(seed: int, corpus: Corpus, test: list, ngram: TuneNats) -> dict:
     """One search, and its winner on the test tunes."""
     space = read_space(HERE.parent / "small_lstm.toml")
     folder = HERE / "searches" / str(seed)
@@ -79,28 +73,16 @@ def search(
         executor="inline",
         seed=seed,
     )
-    model = load_best_model(folder / "best_model", LSTMMelodyModel)
-    device = torch.device("cpu")
-    per_note = [score(model, WholeTunes([tune], device)).loss for tune in test]
-    nats = np.array(per_note) * notes
+    scored = load_model(folder / "best_model").tune_nats(test)
     return {
         "seed": seed,
         "validation_loss": result["best_value"],
-        "test_loss": float(nats.sum() / notes.sum()),
-        "minus_ngram": paired(nats - ngram_nats, notes),
+        "test_loss": scored.loss,
+        "minus_ngram": paired_difference(scored, ngram).to_dict(),
         "total_time_s": result["total_time"],
         "training_time_s": sum(trial.training_time for trial in result.trials),
         "best_params": result["best_params"],
     }
-
-
-def paired(differences: np.ndarray, notes: np.ndarray) -> dict[str, float]:
-    """The difference in nats per note and its 95% interval, by a bootstrap over tunes."""
-    rng = np.random.default_rng(0)
-    chosen = rng.integers(len(notes), size=(BOOTSTRAPS, len(notes)))
-    means = differences[chosen].sum(1) / notes[chosen].sum(1)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return {"mean": float(differences.sum() / notes.sum()), "low": float(low), "high": float(high)}
 
 
 if __name__ == "__main__":

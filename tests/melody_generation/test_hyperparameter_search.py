@@ -8,11 +8,12 @@ from torch import nn
 
 from chromasonic.bayesopt import Float
 from chromasonic.errors import DataError, DeviceError, ModelError, StudyMismatch
-from chromasonic.melody_generation.best_model import load_best_model
+from chromasonic.melody_generation.data.vocabulary import Vocabulary
 from chromasonic.melody_generation.hyperparameter_search import (
     HyperparameterOptimizer,
     HyperparameterSearchSpace,
 )
+from chromasonic.melody_generation.model_files import load_model
 from chromasonic.melody_generation.models import LSTMMelodyModel, SonicLSTM
 from chromasonic.melody_generation.models.build import build_model
 from chromasonic.melody_generation.models.check import OutputKind
@@ -179,7 +180,7 @@ def test_the_report_ranks_the_trials(finished):
 
 def test_the_best_models_weights_reproduce_the_best_loss(finished):
     result, folder = finished
-    model = load_best_model(folder / "best_model", LSTMMelodyModel)
+    model = load_model(folder / "best_model", LSTMMelodyModel).networks[0].module
     batches = batches_for(OutputKind.EVERY_POSITION, VALIDATION, model, torch.device("cpu"))
     assert score(model, batches).loss == pytest.approx(result["best_value"], rel=1e-7)
 
@@ -341,7 +342,7 @@ def test_a_model_class_that_cannot_be_searched_is_refused_before_anything_is_mad
 
 def test_building_the_best_params_says_what_the_guide_gets_wrong(finished):
     with pytest.raises(ModelError, match="but got learning_rate"):
-        build_model(LSTMMelodyModel, V, finished[0]["best_params"])
+        build_model(LSTMMelodyModel, Vocabulary(V), finished[0]["best_params"])
 
 
 # Arguments that are wrong

@@ -9,6 +9,7 @@ from torch import nn
 from chromasonic.melody_generation import training as module
 from chromasonic.melody_generation.data.batches import LONGEST_ROW
 from chromasonic.melody_generation.data.melodies import Melodies
+from chromasonic.melody_generation.data.vocabulary import Vocabulary
 from chromasonic.melody_generation.models import MODELS
 from chromasonic.melody_generation.models.build import build_model
 from chromasonic.melody_generation.models.check import OutputKind, check_model
@@ -47,7 +48,7 @@ def start(build, kind=OutputKind.EVERY_POSITION, *, seed=3, checkpoint=None, pie
     return train(
         build,
         kind,
-        Melodies(TRAIN, VALIDATION, V),
+        Melodies(TRAIN, VALIDATION, Vocabulary(V)),
         settings,
         device=CPU,
         seed=seed,
@@ -58,13 +59,13 @@ def start(build, kind=OutputKind.EVERY_POSITION, *, seed=3, checkpoint=None, pie
 
 def model_and_kind(name):
     def build():
-        return build_model(MODELS[name], V, params_of(name))
+        return build_model(MODELS[name], Vocabulary(V), params_of(name))
 
     return build, OutputKind.LAST_POSITION if name == "sonic" else OutputKind.EVERY_POSITION
 
 
 def lstm():
-    return build_model(MODELS["lstm"], V, SMALL)
+    return build_model(MODELS["lstm"], Vocabulary(V), SMALL)
 
 
 def losses(epochs):
@@ -149,6 +150,7 @@ def no_better_after(n_better, monkeypatch):
 
         def __init__(self):
             self.loss = next(scores)
+            self.factors = (self.loss,)
 
     monkeypatch.setattr(module, "score", lambda model, batches: Score())
 
@@ -243,10 +245,10 @@ def test_the_train_loss_is_a_mean_over_notes_not_over_batches():
     tunes = [tune[: 2 + 2 * (i % 4)] for i, tune in enumerate(TRAIN)]
 
     def build():
-        return build_model(MODELS["lstm"], V, {**SMALL, "dropout": 0.0})
+        return build_model(MODELS["lstm"], Vocabulary(V), {**SMALL, "dropout": 0.0})
 
     settings = TrainingSettings(num_epochs=1, batch_size=5, learning_rate=1e-30)
-    arguments = (OutputKind.EVERY_POSITION, Melodies(tunes, tunes, V), settings)
+    arguments = (OutputKind.EVERY_POSITION, Melodies(tunes, tunes, Vocabulary(V)), settings)
     (epoch,) = train(build, *arguments, device=CPU, seed=0)
     assert epoch.train_loss == pytest.approx(epoch.loss, rel=1e-6)
 
@@ -265,10 +267,10 @@ def test_an_epoch_tells_accuracy_learning_rate_and_size():
 def test_training_learns_what_can_be_learnt():
     tunes = [np.arange(9)] * 12
     settings = TrainingSettings(num_epochs=12, learning_rate=0.1, batch_size=4)
-    arguments = (OutputKind.EVERY_POSITION, Melodies(tunes, tunes, V), settings)
+    arguments = (OutputKind.EVERY_POSITION, Melodies(tunes, tunes, Vocabulary(V)), settings)
 
     def build():
-        return build_model(MODELS["lstm"], V, {"embedding_dim": 8, "hidden_size": 16})
+        return build_model(MODELS["lstm"], Vocabulary(V), {"embedding_dim": 8, "hidden_size": 16})
 
     *_, last = train(build, *arguments, device=CPU, seed=0)
     assert last.loss < 0.1
@@ -430,19 +432,19 @@ def without_dropout(name):
     dropout = "dropout_rate" if name == "sonic" else "dropout"
     params = {**params_of(name), dropout: 0.0}
     kind = OutputKind.LAST_POSITION if name == "sonic" else OutputKind.EVERY_POSITION
-    return (lambda: build_model(MODELS[name], V, params)), kind
+    return (lambda: build_model(MODELS[name], Vocabulary(V), params)), kind
 
 
 def rows_of_steps(monkeypatch):
     """How many rows each forward pass of the training has, from now on."""
     rows = []
-    forward = module.logits_for
+    forward = module.predict
 
     def counted(model, inputs, targets):
         rows.append(len(inputs))
         return forward(model, inputs, targets)
 
-    monkeypatch.setattr(module, "logits_for", counted)
+    monkeypatch.setattr(module, "predict", counted)
     return rows
 
 
@@ -478,7 +480,7 @@ def test_pieces_of_unequal_numbers_of_notes_weigh_by_their_notes():
     """Tunes of 2 and of 30 notes: a mean of means would give the short one far too much."""
     rng = np.random.default_rng(0)
     tunes = [rng.integers(0, V, n) for n in (2, 30, 2, 30)]
-    melodies = Melodies(tunes, tunes, V)
+    melodies = Melodies(tunes, tunes, Vocabulary(V))
     build, kind = without_dropout("lstm")
     settings = TrainingSettings(num_epochs=3, batch_size=4, learning_rate=0.1)
     whole, parts = (
@@ -496,7 +498,11 @@ def test_only_a_trial_that_ran_out_of_memory_learns_in_pieces(
     out_of_memory_before, pieces, monkeypatch
 ):
     objective = MelodyObjective(
-        MODELS["lstm"], OutputKind.EVERY_POSITION, Melodies(TRAIN, VALIDATION, V), 2, CPU
+        MODELS["lstm"],
+        OutputKind.EVERY_POSITION,
+        Melodies(TRAIN, VALIDATION, Vocabulary(V)),
+        2,
+        CPU,
     )
     rows = rows_of_steps(monkeypatch)
     params = {**SMALL, "batch_size": len(TRAIN), "learning_rate": 1e-3}

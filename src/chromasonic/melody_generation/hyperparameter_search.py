@@ -15,6 +15,7 @@ from chromasonic.melody_generation.baselines import baseline_losses
 from chromasonic.melody_generation.best_model import BestModel
 from chromasonic.melody_generation.data.batches import LONGEST_ROW
 from chromasonic.melody_generation.data.melodies import Melodies
+from chromasonic.melody_generation.data.vocabulary import Tokens
 from chromasonic.melody_generation.devices import choose_device, gpus_of
 from chromasonic.melody_generation.identity import describe_search, fingerprint, model_name
 from chromasonic.melody_generation.models.build import build_model
@@ -112,16 +113,18 @@ class HyperparameterOptimizer:
         on_oom: str = "fail",
         deterministic: bool = True,
         address: str | None = None,
+        tokens: Tokens = "pitch",
     ) -> SearchResult:
         """The best hyperparameters found, and all trials.
 
         A search with the same output directory (or storage) and study name is continued.
 
         Args:
-            train_data: Melodies to learn from, each a sequence of tokens 0..vocab_size-1.
+            train_data: Melodies to learn from, each a sequence of tokens 0..vocab_size-1; with
+                rhythm each of shape (n_notes, 2), as in `corpus.notes`.
             val_data: Melodies that are scored; the objective is the mean negative log
                 probability of their notes, in nats, at a trial's best epoch. It is minimised.
-            vocab_size: Number of tokens.
+            vocab_size: Number of tokens; of pitches alone where there is rhythm.
             n_trials: The total of trials, those of earlier runs included.
             timeout: Seconds for this run; running trials are then put back into the queue.
             study_name: What the study is called in the storage.
@@ -147,6 +150,8 @@ class HyperparameterOptimizer:
             deterministic: Whether the same seed and the same number of jobs must give the same
                 trials; without, no job ever waits for another.
             address: Of the Ray cluster.
+            tokens: `pitch`, or `pitch_duration` to learn rhythm, too, which the built-in models
+                can: the loss is then that of a note's duration and of its pitch given that.
 
         Returns:
             A mapping with `best_params`, `best_value`, `model_params`, `training_params`,
@@ -175,7 +180,7 @@ class HyperparameterOptimizer:
             rules,
             settings=(("device", str(self.device)),),
         )
-        melodies = Melodies.checked(train_data, val_data, vocab_size)
+        melodies = Melodies.checked(train_data, val_data, vocab_size, tokens)
         objective = self._objective(melodies, place)
         plan = SearchPlan(
             space=self.search_space.space,
@@ -195,7 +200,7 @@ class HyperparameterOptimizer:
 
         def observers(session: Session, before: SearchResult) -> list[Observer]:
             _keep_baselines(session, objective)
-            return [self._best_model(session, before, melodies)]
+            return [self._best_model(session, before, objective)]
 
         with _torch_threads(threads):
             self._result = run_search(
@@ -231,13 +236,16 @@ class HyperparameterOptimizer:
             torch.device(self.device.type) if sees_one else self.device,
         )
 
-    def _best_model(self, session: Session, before: SearchResult, melodies: Melodies) -> BestModel:
+    def _best_model(
+        self, session: Session, before: SearchResult, objective: MelodyObjective
+    ) -> BestModel:
         return BestModel(
             self.output_dir / "best_model",
             before.best_trial,
             session.study.study_name,
             model_name(self.model_class),
-            melodies.vocab_size,
+            objective.kind,
+            objective.melodies.vocabulary,
         )
 
     def _check_model(self, melodies: Melodies) -> OutputKind:
@@ -246,7 +254,7 @@ class HyperparameterOptimizer:
         middle = space.decode([[0.5] * len(space)])[0]
         model_params, _ = model_and_training_params(middle)
         with torch.random.fork_rng(devices=[]):
-            model = build_model(self.model_class, melodies.vocab_size, model_params)
+            model = build_model(self.model_class, melodies.vocabulary, model_params)
         kind = check_model(model, melodies.vocab_size, context=max(2, context_of(model)))
         if kind is OutputKind.EVERY_POSITION:
             check_length(model, melodies.vocab_size, min(LONGEST_ROW, melodies.longest) - 1)

@@ -25,7 +25,7 @@ def fingerprint(
         {
             "space": {parameter["name"]: parameter for parameter in parameters},
             "data": objective.melodies.fingerprint,
-            "vocabulary": objective.melodies.vocab_size,
+            "vocabulary": objective.melodies.vocabulary.to_dict(),
             "model": model_name(objective.model_class),
             MODEL_SOURCE: _source_hash(objective.model_class),
             "number of epochs": objective.num_epochs,
@@ -55,7 +55,8 @@ def describe_search(
         "model": {
             "name": model_name(objective.model_class),
             "predicts": str(objective.kind),
-            "vocab_size": objective.melodies.vocab_size,
+            "vocab_size": objective.melodies.vocabulary.n_pitches,
+            "vocabulary": objective.melodies.vocabulary.to_dict(),
         },
         "data": {
             **data_description,

@@ -42,7 +42,7 @@ class MelodyObjective:
         model_params, training_params = model_and_training_params(params)
         settings = TrainingSettings(**{"num_epochs": self.num_epochs, **training_params})
         return train(
-            lambda: build_model(self.model_class, self.melodies.vocab_size, model_params),
+            lambda: build_model(self.model_class, self.melodies.vocabulary, model_params),
             self.kind,
             self.melodies,
             settings,

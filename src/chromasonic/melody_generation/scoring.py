@@ -1,5 +1,7 @@
 """How well a model predicts melodies, in nats per note."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -8,6 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from chromasonic.melody_generation.data.batches import IGNORED, Batches, Tunes, WholeTunes, Windows
 from chromasonic.melody_generation.models.check import OutputKind, logits_of
+from chromasonic.melody_generation.models.rhythm import PitchDurationModel
 
 DEFAULT_CONTEXT = 16
 SCORED_AT_ONCE = 64
@@ -20,11 +23,13 @@ class Score:
 
     Attributes:
         loss: Mean negative log probability of a note, in nats.
-        accuracy: Share of notes that were the most probable one.
+        accuracy: Share of notes whose pitch was the most probable one.
+        factors: The parts of the loss, in the order of the vocabulary's factors.
     """
 
     loss: float
     accuracy: float
+    factors: tuple[float, ...]
 
 
 def batches_for(kind: OutputKind, tunes: Tunes, model: nn.Module, device: torch.device) -> Batches:
@@ -39,33 +44,62 @@ def context_of(model: nn.Module) -> int:
     return int(getattr(model, "sequence_length", DEFAULT_CONTEXT))
 
 
-def logits_for(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
-    """One row of logits for each target, shape (targets, vocabulary)."""
-    logits = logits_of(model(inputs))
-    if targets.ndim == 1 and logits.ndim == 3:
-        logits = logits[:, -1]
-    return logits.flatten(0, -2)
+def predict(model: nn.Module, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Nats of each target by factor, and whether its pitch was the most probable one.
+
+    Args:
+        model: Any melody model.
+        inputs: As `Batches` gives them.
+        targets: The same; (B, T) or (B,), with `IGNORED` where there is none.
+
+    Returns:
+        Shapes (F, targets) and (targets,); nats are 0 where there is no target. Each factor is
+        given those before it.
+    """
+    flat = targets.flatten()
+    if not isinstance(model, PitchDurationModel):
+        logits = _last_if_asked(logits_of(model(inputs)), targets).flatten(0, -2)
+        return _nats(logits, flat)[None], logits.argmax(-1) == flat
+    hidden = _last_if_asked(model.read(inputs)[0], targets).flatten(0, -2)
+    missing = flat == IGNORED
+    duration = flat.clamp(min=0) // model.n_pitches
+    pitch = (flat % model.n_pitches).masked_fill(missing, IGNORED)
+    pitch_logits = model.pitch_logits(hidden, duration)
+    nats = _nats(model.duration_head(hidden), duration.masked_fill(missing, IGNORED))
+    return torch.stack([nats, _nats(pitch_logits, pitch)]), pitch_logits.argmax(-1) == pitch
+
+
+def _last_if_asked(values: Tensor, targets: Tensor) -> Tensor:
+    """Of values at every position the last, where only the last has a target."""
+    return values[:, -1] if targets.ndim == 1 and values.ndim == 3 else values
+
+
+def _nats(logits: Tensor, targets: Tensor) -> Tensor:
+    return cross_entropy(logits, targets, ignore_index=IGNORED, reduction="none")
 
 
 @torch.no_grad()
 def score(model: nn.Module, batches: Batches) -> Score:
     """How well `model` predicts each note of `batches`, without dropout."""
+    with evaluating(model):
+        parts = [_sums(*predict(model, *batch), batch[1]) for batch in batches(SCORED_AT_ONCE)]
+    *nats, correct, count = torch.stack(parts).sum(0).tolist()
+    return Score(sum(nats) / count, correct / count, tuple(part / count for part in nats))
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """While the block runs there is no dropout."""
     was_training = model.training
     model.eval()
     try:
-        parts = [_score_batch(model, *batch) for batch in batches(SCORED_AT_ONCE)]
+        yield
     finally:
         model.train(was_training)
-    total, correct, count = torch.stack(parts).sum(0).tolist()
-    return Score(total / count, correct / count)
 
 
-def _score_batch(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
-    """The sum of losses, the number of right guesses, and the number of notes."""
-    logits = logits_for(model, inputs, targets)
-    flat = targets.flatten()
-    total = cross_entropy(logits, flat, ignore_index=IGNORED, reduction="sum")
-    correct = (logits.argmax(-1) == flat).sum()
-    count = (flat != IGNORED).sum()
+def _sums(nats: Tensor, correct: Tensor, targets: Tensor) -> Tensor:
+    """The nats of each factor, the number of right guesses, and the number of notes."""
+    sums = [*nats.sum(1), correct.sum().float(), (targets != IGNORED).sum().float()]
     # Summed up in double precision, which not every device has.
-    return torch.stack([total, correct.float(), count.float()]).cpu().double()
+    return torch.stack(sums).cpu().double()

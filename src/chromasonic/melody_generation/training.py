@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
@@ -18,7 +17,7 @@ from chromasonic.melody_generation.data.melodies import Melodies
 from chromasonic.melody_generation.data.synthetic import create_training_data
 from chromasonic.melody_generation.models.check import OutputKind
 from chromasonic.melody_generation.randomness import RandomState
-from chromasonic.melody_generation.scoring import batches_for, logits_for, score
+from chromasonic.melody_generation.scoring import batches_for, predict, score
 from chromasonic.tuning.endings import Ending
 from chromasonic.tuning.objective import Epoch
 from chromasonic.tuning.seeds import derive_seed
@@ -77,8 +76,12 @@ def train(
     seed: int,
     checkpoint: Path | None = None,
     pieces: int = 1,
+    stop_after: int | None = None,
 ) -> Generator[Epoch, None, Ending]:
     """The epochs of one training, each with its validation loss in nats per note.
+
+    Without validation melodies the loss is that of the training, nothing stops it early, and the
+    weights kept are the last ones.
 
     Args:
         build: Makes the model; whatever it draws comes from `seed`.
@@ -90,6 +93,7 @@ def train(
         checkpoint: A folder that an epoch's `save` wrote, to go on from.
         pieces: Parts of a batch whose gradients are summed before each step: less memory, the
             same steps.
+        stop_after: Epochs after which to end, on the schedule of all of them.
 
     Returns:
         `STOPPED_EARLY` if the validation loss had not improved for 5 epochs, else `COMPLETED`.
@@ -97,7 +101,7 @@ def train(
     training = _Training(build, kind, melodies, settings, device, seed, pieces)
     if checkpoint is not None:
         training.load(checkpoint)
-    while training.epoch < settings.num_epochs:
+    while training.epoch < min(settings.num_epochs, stop_after or settings.num_epochs):
         if training.epochs_since_best >= EARLY_STOPPING_EPOCHS:
             return Ending.STOPPED_EARLY
         yield training.next_epoch()
@@ -127,13 +131,17 @@ class _Training:
         self._settings = settings
         self._pieces = pieces
         self._device = device
-        self._vocab_size = melodies.vocab_size
+        self._vocabulary = melodies.vocabulary
         self._random = RandomState(derive_seed(seed, "model"), device)
         self._order = torch.Generator().manual_seed(derive_seed(seed, "order"))
         with self._random.borrowed():
             self._model = build().to(device)
         self._train = batches_for(kind, melodies.train, self._model, device)
-        self._validation = batches_for(kind, melodies.validation, self._model, device)
+        self._validation = (
+            batches_for(kind, melodies.validation, self._model, device)
+            if melodies.validation
+            else None
+        )
         self._optimizer = _optimizer(self._model, settings, device)
         steps = settings.num_epochs * self._train.count(settings.batch_size)
         self._schedule = LambdaLR(self._optimizer, lambda step: _learning_rate_at(step, steps))
@@ -147,19 +155,24 @@ class _Training:
         learning_rate = self._schedule.get_last_lr()[0]
         with self._random.borrowed():
             train_loss = self._learn()
-        validation = score(self._model, self._validation)
         self.epoch += 1
+        if self._validation is None:
+            self._best_weights = _on_cpu(self._model.state_dict())
+            return Epoch(train_loss, train_loss, self._metrics(learning_rate), self.save)
+        validation = score(self._model, self._validation)
         self.epochs_since_best += 1
         if validation.loss < self._best_loss:
             self._best_loss = validation.loss
             self._best_weights = _on_cpu(self._model.state_dict())
             self.epochs_since_best = 0
-        metrics = {
-            "accuracy": validation.accuracy,
-            "learning_rate": learning_rate,
-            "n_parameters": self._n_parameters,
-        }
+        metrics = {"accuracy": validation.accuracy, **self._metrics(learning_rate)}
+        if len(validation.factors) > 1:
+            names = [f"{name}_loss" for name in self._vocabulary.factors]
+            metrics |= dict(zip(names, validation.factors, strict=True))
         return Epoch(validation.loss, train_loss, metrics, self.save)
+
+    def _metrics(self, learning_rate: float | Tensor) -> dict[str, Any]:
+        return {"learning_rate": learning_rate, "n_parameters": self._n_parameters}
 
     def _learn(self) -> float:
         """The mean training loss of one pass over the melodies."""
@@ -167,9 +180,8 @@ class _Training:
         nats = torch.zeros(2, device=self._device)  # their sum, and of how many notes
         for inputs, targets in self._train(self._settings.batch_size, self._order):
             if self._settings.transposition:
-                inputs, targets = transposed(
-                    inputs, targets, self._settings.transposition, self._vocab_size, self._order
-                )
+                most, n_pitches = self._settings.transposition, self._vocabulary.n_pitches
+                inputs, targets = transposed(inputs, targets, most, n_pitches, self._order)
             self._optimizer.zero_grad(set_to_none=True)
             n_notes = (targets != IGNORED).sum()
             parts = zip(inputs.chunk(self._pieces), targets.chunk(self._pieces), strict=True)
@@ -183,9 +195,8 @@ class _Training:
 
     def _backward(self, inputs: Tensor, targets: Tensor, n_notes: Tensor) -> Tensor:
         """Adds the gradients of a part of a batch; its share of the batch's mean loss."""
-        logits = logits_for(self._model, inputs, targets)
-        mean = cross_entropy(logits, targets.flatten(), ignore_index=IGNORED)
-        loss = mean * ((targets != IGNORED).sum() / n_notes)
+        nats, _ = predict(self._model, inputs, targets)
+        loss = nats.sum() / n_notes
         loss.backward()
         return loss.detach()
 

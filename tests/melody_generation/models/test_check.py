@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from chromasonic.errors import ModelError
+from chromasonic.melody_generation.data.vocabulary import Vocabulary
 from chromasonic.melody_generation.models import MODELS
 from chromasonic.melody_generation.models.build import build_model
 from chromasonic.melody_generation.models.check import (
@@ -61,7 +62,7 @@ def same(_, logits):
 )
 @pytest.mark.parametrize("context", [2, 3, 16, V])
 def test_built_in_models_pass(name, kind, context):
-    assert check_model(build_model(MODELS[name], V, {}), V, context=context) is kind
+    assert check_model(build_model(MODELS[name], Vocabulary(V), {}), V, context=context) is kind
 
 
 def test_a_model_that_looks_ahead_is_found_out():
@@ -177,7 +178,7 @@ def test_batch_norm_is_fine_since_rows_are_apart_in_evaluation():
 
 
 def test_the_model_and_the_global_random_state_stay_as_they_are():
-    model = build_model(MODELS["lstm"], V, {"dropout": 0.5})
+    model = build_model(MODELS["lstm"], Vocabulary(V), {"dropout": 0.5})
     weights, random_state = copy.deepcopy(model.state_dict()), torch.get_rng_state()
     with torch.no_grad():
         check_model(model, V, context=16)
@@ -200,7 +201,7 @@ def test_a_context_too_short_to_show_causality_is_refused():
 
 
 def test_a_model_is_built_from_its_parameters():
-    model = build_model(MODELS["gru"], V, {"hidden_size": 5, "num_layers": 2})
+    model = build_model(MODELS["gru"], Vocabulary(V), {"hidden_size": 5, "num_layers": 2})
     assert (model.body.hidden_size, model.body.num_layers) == (5, 2)
     assert model.head.out_features == V
 
@@ -211,7 +212,7 @@ def test_a_constructor_may_take_any_argument():
             super().__init__(vocab_size)
             self.others = others
 
-    assert build_model(Open, V, {"depth": 2}).others == {"depth": 2}
+    assert build_model(Open, Vocabulary(V), {"depth": 2}).others == {"depth": 2}
 
 
 @pytest.mark.parametrize(
@@ -227,7 +228,7 @@ def test_a_constructor_may_take_any_argument():
 )
 def test_arguments_that_a_constructor_cannot_use_are_named(params, message):
     with pytest.raises(ModelError, match=message):
-        build_model(MODELS["lstm"], V, params)
+        build_model(MODELS["lstm"], Vocabulary(V), params)
 
 
 def test_a_constructor_without_vocab_size_is_refused():
@@ -236,7 +237,7 @@ def test_a_constructor_without_vocab_size_is_refused():
             super().__init__()
 
     with pytest.raises(ModelError, match=r"Fixed\.__init__ takes .*but got vocab_size"):
-        build_model(Fixed, V, {})
+        build_model(Fixed, Vocabulary(V), {})
 
 
 def test_an_argument_without_default_must_be_given():
@@ -245,7 +246,7 @@ def test_an_argument_without_default_must_be_given():
             super().__init__(vocab_size)
 
     with pytest.raises(ModelError, match="without a default must be given, but depth is not"):
-        build_model(Wide, V, {})
+        build_model(Wide, Vocabulary(V), {})
 
 
 def test_what_is_built_must_be_a_torch_module():
@@ -254,7 +255,7 @@ def test_what_is_built_must_be_a_torch_module():
             pass
 
     with pytest.raises(ModelError, match=r"NoModule must build a torch.nn.Module, but built NoM"):
-        build_model(NoModule, V, {})
+        build_model(NoModule, Vocabulary(V), {})
 
 
 def test_running_out_of_memory_is_no_fault_of_the_model():
@@ -263,7 +264,7 @@ def test_running_out_of_memory_is_no_fault_of_the_model():
             raise MemoryError
 
     with pytest.raises(MemoryError):
-        build_model(Huge, V, {})
+        build_model(Huge, Vocabulary(V), {})
 
 
 class PositionTableModel(nn.Module):

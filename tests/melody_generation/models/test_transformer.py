@@ -34,7 +34,7 @@ def test_every_width_serves(hidden_size):
 
 
 def test_a_width_of_128_has_four_heads_of_32_and_no_padding():
-    attention = TransformerMelodyModel(10, hidden_size=128).body.blocks[0].attention[1]
+    attention = TransformerMelodyModel(10, hidden_size=128).body.blocks[0].attention
     assert (attention.n_heads, attention.head_width) == (4, 32)
 
 

@@ -7,6 +7,7 @@ from chromasonic.melody_generation.data.tune_split import split_tunes
 from chromasonic.melody_generation.data.vocabulary import (
     LOWEST_PITCH,
     VOCAB_SIZE,
+    Vocabulary,
     decode_pitches,
     encode_pitches,
 )
@@ -17,6 +18,7 @@ __all__ = [
     "Corpus",
     "Split",
     "Tunes",
+    "Vocabulary",
     "decode_pitches",
     "encode_pitches",
     "load_corpus",

@@ -21,7 +21,15 @@ Tunes = Sequence[NDArray[np.int64]]
 
 
 class Batches(Protocol):
-    """Melodies cut into examples, each note but the first of a tune a target exactly once."""
+    """Melodies cut into examples, each note but the first of a tune a target exactly once.
+
+    Attributes:
+        tunes: The tune of each example, shape (N,); examples go through the tunes in order.
+        order: The examples as they come without a generator, shape (N,).
+    """
+
+    tunes: Tensor
+    order: Tensor
 
     def __call__(
         self, batch_size: int, generator: torch.Generator | None = None
@@ -46,13 +54,17 @@ class WholeTunes:
     """
 
     def __init__(self, tunes: Tunes, device: torch.device) -> None:
-        rows = [piece for tune in tunes for piece in _pieces(tune)]
+        pieces = [_pieces(tune) for tune in tunes]
+        rows = [row for rows_of_tune in pieces for row in rows_of_tune]
         lengths = np.array([len(row) for row in rows])
         padded = np.full((len(rows), lengths.max()), IGNORED, dtype=np.int64)
         for row, tokens in zip(padded, rows, strict=True):
             row[: len(tokens)] = tokens
         self._lengths = torch.from_numpy(lengths)
         self._tokens = torch.from_numpy(padded).to(device)  # (N, longest)
+        counts = torch.tensor([len(rows_of_tune) for rows_of_tune in pieces])
+        self.tunes = torch.arange(len(pieces)).repeat_interleave(counts)
+        self.order = self._lengths.argsort(stable=True)
 
     def __call__(
         self, batch_size: int, generator: torch.Generator | None = None
@@ -70,7 +82,7 @@ class WholeTunes:
     def _order(self, batch_size: int, generator: torch.Generator | None) -> list[Tensor]:
         """Rows of like length together, in random batches where there is a generator."""
         if generator is None:
-            return list(self._lengths.argsort(stable=True).split(batch_size))
+            return list(self.order.split(batch_size))
         shuffled = torch.randperm(len(self._lengths), generator=generator)
         pools = shuffled.split(batch_size * _BATCHES_A_POOL)
         batches = [
@@ -92,6 +104,9 @@ class Windows:
     def __init__(self, tunes: Tunes, context: int, device: torch.device) -> None:
         windows = np.concatenate([_windows(tune, context) for tune in tunes])
         self._windows_per_tune = len(windows) / len(tunes)
+        counts = torch.tensor([len(tune) - 1 for tune in tunes])
+        self.tunes = torch.arange(len(tunes)).repeat_interleave(counts)
+        self.order = torch.arange(len(windows))
         self._windows = torch.from_numpy(windows).to(device)  # (N, context + 1)
 
     def __call__(
@@ -99,7 +114,7 @@ class Windows:
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Inputs (B, context) and targets (B,); B is as many notes as the melodies have."""
         n = len(self._windows)
-        order = torch.arange(n) if generator is None else torch.randperm(n, generator=generator)
+        order = self.order if generator is None else torch.randperm(n, generator=generator)
         for chosen in order.split(self._rows(batch_size)):
             windows = self._windows[chosen.to(self._windows.device)]
             yield windows[:, :-1], windows[:, -1]
@@ -116,16 +131,16 @@ def transposed(
     inputs: Tensor,
     targets: Tensor,
     most: int,
-    vocab_size: int,
+    n_pitches: int,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
-    """The batch with each row moved by its own random number of tokens, inside the vocabulary.
+    """The batch with each row moved by its own random number of pitches, inside the vocabulary.
 
     Args:
         inputs: Shape (B, T).
         targets: Shape (B, T) or (B,), with `IGNORED` where there is none.
-        most: Up to how many tokens up or down.
-        vocab_size: Number of tokens.
+        most: Up to how many pitches up or down.
+        n_pitches: Number of pitches; the pitch of a token is its remainder.
         generator: Draws the moves.
     """
     flat = targets.reshape(len(targets), -1)
@@ -134,11 +149,13 @@ def transposed(
     notes = torch.cat([inputs[:, :1], known], dim=1)
     if targets.ndim == 1:
         notes = torch.cat([notes, inputs], dim=1)
-    lowest, highest = notes.amin(1), notes.amax(1)
+    pitches = notes % n_pitches
+    lowest, highest = pitches.amin(1), pitches.amax(1)
     moves = torch.randint(-most, most + 1, (len(inputs),), generator=generator).to(inputs.device)
-    moves = torch.maximum(torch.minimum(moves, vocab_size - 1 - highest), -lowest)
+    moves = torch.maximum(torch.minimum(moves, n_pitches - 1 - highest), -lowest)
     moved = torch.where(flat == IGNORED, flat, flat + moves[:, None]).reshape(targets.shape)
-    return (inputs + moves[:, None]).clamp(0, vocab_size - 1), moved
+    # Only padding can fall below 0.
+    return (inputs + moves[:, None]).clamp(min=0), moved
 
 
 def _pieces(tune: NDArray[np.int64]) -> list[NDArray[np.int64]]:

@@ -8,7 +8,7 @@ from importlib import resources
 import numpy as np
 
 from chromasonic.errors import DataError
-from chromasonic.melody_generation.data.vocabulary import IntArray, encode_pitches
+from chromasonic.melody_generation.data.vocabulary import IntArray, Tokens, encode_pitches
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,8 @@ class Split:
 class Corpus:
     """Tunes as two lines of equal length, note by note.
 
+    What `load_tunes` reads and `split_tunes` parts has the same form.
+
     Attributes:
         pitches: Tokens 0..87; `decode_pitches` gives MIDI pitches.
         durations: Ticks, 480 to a quarter note.
@@ -31,6 +33,20 @@ class Corpus:
 
     pitches: Split
     durations: Split
+
+    @property
+    def notes(self) -> Split:
+        """Pitch token and ticks of each note: arrays of shape (n_notes, 2)."""
+        p, d = self.pitches, self.durations
+        return Split(
+            _paired(p.train, d.train),
+            _paired(p.validation, d.validation),
+            _paired(p.test, d.test),
+        )
+
+    def split(self, tokens: Tokens) -> Split:
+        """The tunes as a search with such tokens takes them."""
+        return self.notes if tokens == "pitch_duration" else self.pitches
 
     @property
     def train(self) -> list[IntArray]:
@@ -86,3 +102,7 @@ def load_corpus(n_tunes: int | None = None, seed: int = 0) -> Corpus:
         pitches=divide(encode_pitches(arrays["pitches"])),
         durations=divide(arrays["ticks"][arrays["duration_codes"]].astype(np.int64)),
     )
+
+
+def _paired(pitches: list[IntArray], durations: list[IntArray]) -> list[IntArray]:
+    return [np.stack(lines, axis=1) for lines in zip(pitches, durations, strict=True)]

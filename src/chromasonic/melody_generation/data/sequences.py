@@ -47,6 +47,33 @@ def check_sequences(data: Any, vocab_size: int, name: str = "train_data") -> lis
     return np.split(notes, np.cumsum([len(tune) for tune in tunes[:-1]], dtype=np.int64))
 
 
+def check_notes(data: Any, vocab_size: int, name: str = "train_data") -> list[IntArray]:
+    """The tunes as arrays of their own, once each note is known to have a pitch and a duration.
+
+    Args:
+        data: Tunes in any iterable; each of shape (n_notes, 2), a pitch token 0..vocab_size-1 and
+            a duration in ticks above 0 to each note.
+        vocab_size: How many pitches there are, at least 2.
+        name: What error messages call the data.
+
+    Returns:
+        One array a tune, shape (n_notes, 2).
+
+    Raises:
+        DataError: If anything else came.
+    """
+    tunes = [_as_array(tune, f"tune {i} of {name}") for i, tune in enumerate(_as_list(data, name))]
+    for i, tune in enumerate(tunes):
+        if tune.ndim != 2 or tune.shape[1] != 2:
+            raise DataError(
+                f"tune {i} of {name} must have shape (n_notes, 2), a pitch and a duration to each "
+                f"note, but has shape {tune.shape}. Use corpus.notes, or tokens='pitch'."
+            )
+    pitches = check_sequences([tune[:, 0] for tune in tunes], vocab_size, name)
+    ticks = [_checked_ticks(tune[:, 1], f"tune {i} of {name}") for i, tune in enumerate(tunes)]
+    return [np.stack(columns, axis=1) for columns in zip(pitches, ticks, strict=True)]
+
+
 def data_fingerprint(train: Sequence[IntArray], validation: Sequence[IntArray]) -> str:
     """A hash that differs if any note, tune boundary, order or the split does.
 
@@ -64,6 +91,24 @@ def data_fingerprint(train: Sequence[IntArray], validation: Sequence[IntArray]) 
         for tune in tunes:
             digest.update(np.asarray(tune, dtype="<i8").tobytes())
     return digest.hexdigest()
+
+
+def _checked_ticks(ticks: Any, where: str) -> IntArray:
+    if ticks.dtype.kind not in "iu" or ticks.min() < 1:
+        raise DataError(
+            f"durations must be whole numbers of ticks above 0, but {where} has "
+            f"{ticks.min()!r}. Leave rests out; a quarter note has 480 ticks."
+        )
+    whole: IntArray = ticks.astype(np.int64, copy=False)
+    return whole
+
+
+def _as_list(data: Any, name: str) -> list[Any]:
+    """The tunes of a list, or of an array of shape (n_tunes, n_notes, 2)."""
+    if hasattr(data, "__array__"):
+        array = _as_array(data, name)
+        return list(array) if array.ndim in (1, 3) else [array]
+    return list(_as_tunes(data, name))
 
 
 def _check_vocab_size(vocab_size: Any) -> None:

@@ -1,6 +1,13 @@
-"""The 88 pitches of a piano as tokens: token = MIDI pitch - 21."""
+"""Notes as tokens: the 88 pitches of a piano, alone or each with a duration.
+
+A pitch token is MIDI pitch - 21. With durations, a note is the one token
+`duration class * n_pitches + pitch token`, so that a melody stays one row of whole numbers.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +19,88 @@ IntArray = npt.NDArray[np.int64]
 VOCAB_SIZE = 88
 LOWEST_PITCH = 21
 HIGHEST_PITCH = LOWEST_PITCH + VOCAB_SIZE - 1
+
+Tokens = Literal["pitch", "pitch_duration"]
+
+DURATIONS = (30, 40, 60, 80, 120, 160, 180, 240, 320, 360, 480, 720, 960, 1200, 1440, 1920)
+"""The durations that are told apart, in ticks of 480 to a quarter note.
+
+From a 64th to a whole note, with the dotted ones, triplets and ties that occur. The same for all
+data, so that losses can be compared; 99.96% of the shipped corpus's notes have one of them.
+"""
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The tokens of a melody.
+
+    Attributes:
+        n_pitches: Number of pitch tokens, at least 2.
+        durations: Ticks of each duration class, ascending; empty where tokens are pitches alone.
+    """
+
+    n_pitches: int = VOCAB_SIZE
+    durations: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, tokens: Tokens, n_pitches: int = VOCAB_SIZE) -> Self:
+        """The vocabulary of that name.
+
+        Raises:
+            ValueError: There is none.
+        """
+        if tokens not in get_args(Tokens):
+            raise ValueError(f"tokens must be pitch or pitch_duration, but got {tokens!r}.")
+        return cls(n_pitches, DURATIONS if tokens == "pitch_duration" else ())
+
+    @classmethod
+    def from_dict(cls, described: dict[str, Any]) -> Self:
+        """The vocabulary that `to_dict` has described."""
+        return cls(int(described["n_pitches"]), tuple(map(int, described["durations"])))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same, as JSON can hold it."""
+        return {
+            "tokens": self.tokens,
+            "n_pitches": self.n_pitches,
+            "durations": list(self.durations),
+        }
+
+    @property
+    def tokens(self) -> Tokens:
+        """What a token stands for."""
+        return "pitch_duration" if self.durations else "pitch"
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """What is predicted of a note, each given those before it."""
+        return ("duration", "pitch") if self.durations else ("pitch",)
+
+    @property
+    def size(self) -> int:
+        """Number of tokens; they are 0..size-1."""
+        return self.n_pitches * max(1, len(self.durations))
+
+    def encode(self, pitches: npt.ArrayLike, ticks: npt.ArrayLike) -> IntArray:
+        """Tokens of notes, in the shape that came.
+
+        Args:
+            pitches: Pitch tokens 0..n_pitches-1.
+            ticks: Durations above 0; each counts as the class nearest to it by ratio. They are
+                passed over where tokens are pitches alone.
+        """
+        notes = np.asarray(pitches, dtype=np.int64)
+        if not self.durations:
+            return notes
+        classes = np.log(self.durations)
+        borders = (classes[1:] + classes[:-1]) / 2
+        return np.searchsorted(borders, np.log(ticks)) * self.n_pitches + notes
+
+    def decode(self, tokens: IntArray) -> tuple[IntArray, IntArray | None]:
+        """Pitch tokens and ticks of notes, in the shape that came; no ticks for pitches alone."""
+        if not self.durations:
+            return tokens, None
+        return tokens % self.n_pitches, np.array(self.durations)[tokens // self.n_pitches]
 
 
 def encode_pitches(pitches: npt.ArrayLike) -> IntArray:

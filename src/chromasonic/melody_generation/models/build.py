@@ -9,25 +9,29 @@ import torch
 from torch import nn
 
 from chromasonic.errors import ModelError, one_line
+from chromasonic.melody_generation.data.vocabulary import Vocabulary
+from chromasonic.melody_generation.models.melody_model import MelodyModel
+from chromasonic.melody_generation.models.rhythm import PitchDurationModel
 
 
 def build_model(
-    model_class: type[nn.Module], vocab_size: int, params: Mapping[str, Any]
+    model_class: type[nn.Module], vocabulary: Vocabulary, params: Mapping[str, Any]
 ) -> nn.Module:
-    """A fresh `model_class(vocab_size=vocab_size, **params)`.
+    """A fresh `model_class(vocab_size=n_pitches, **params)`, that reads durations, too, if any.
 
     Args:
         model_class: A torch module whose constructor takes `vocab_size` and all of `params`.
-        vocab_size: Number of tokens V.
+        vocabulary: What its tokens stand for.
         params: Values of the other arguments by name.
 
     Raises:
         ModelError: An argument is not taken, one without default is not given, the constructor
-            raises, or what it builds is no torch module.
+            raises, or what it builds is no torch module; or tokens have durations and it is
+            none of the built-in models.
         MemoryError: As the constructor raised it; so too `torch.OutOfMemoryError`.
     """
     name = model_class.__name__
-    arguments = {"vocab_size": vocab_size, **params}
+    arguments = {"vocab_size": vocabulary.n_pitches, **params}
     _check_arguments(model_class, arguments)
     try:
         model = model_class(**arguments)
@@ -47,7 +51,17 @@ def build_model(
             f"{name} must build a torch.nn.Module, but built {type(model).__name__}. "
             "Derive the class from torch.nn.Module."
         )
-    return model
+    return _with_durations(model, vocabulary) if vocabulary.durations else model
+
+
+def _with_durations(model: nn.Module, vocabulary: Vocabulary) -> nn.Module:
+    # One with a forward of its own would be passed over in silence.
+    if not isinstance(model, MelodyModel) or type(model).forward is not MelodyModel.forward:
+        raise ModelError(
+            "tokens of pitch and duration need one of the built-in models, but got "
+            f"{type(model).__name__}. Use tokens='pitch' (--tokens pitch) with it."
+        )
+    return PitchDurationModel(model, vocabulary)
 
 
 def _check_arguments(model_class: type[nn.Module], arguments: Mapping[str, Any]) -> None:

@@ -3,10 +3,14 @@
 B: tunes in a batch. T: notes in a tune. V: size of the vocabulary.
 """
 
+from typing import Any
+
 from torch import Tensor, nn
 
+from chromasonic.melody_generation.models.melody_model import MelodyModel
 
-class _RecurrentMelodyModel(nn.Module):
+
+class _RecurrentMelodyModel(MelodyModel):
     """Reads a tune note by note and, after each, scores every possible next note."""
 
     body_class: type[nn.RNN] | type[nn.GRU] | type[nn.LSTM]
@@ -46,16 +50,10 @@ class _RecurrentMelodyModel(nn.Module):
         nn.init.normal_(self.embedding.weight, std=self.embedding_scale)
         initialize_recurrent(self.body)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Logits of the note that follows each note, shape (B, T, V).
-
-        Args:
-            tokens: Notes, int64, shape (B, T).
-        """
-        embedded = self.dropout(self.embedding(tokens))  # (B, T, embedding_dim)
-        hidden, _ = self.body(embedded)  # (B, T, hidden_size)
-        logits: Tensor = self.head(self.dropout(hidden))  # (B, T, V)
-        return logits
+    def read(self, embedded: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """Hidden values after each note, shape (B, T, hidden_size), and the last state."""
+        hidden, state = self.body(self.dropout(embedded), state)
+        return self.dropout(hidden), state
 
 
 class RNNMelodyModel(_RecurrentMelodyModel):

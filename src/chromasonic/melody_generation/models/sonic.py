@@ -3,12 +3,16 @@
 B: contexts in a batch. T: notes in a context. V: size of the vocabulary.
 """
 
+from typing import Any
+
+import torch
 from torch import Tensor, nn
 
+from chromasonic.melody_generation.models.melody_model import MelodyModel
 from chromasonic.melody_generation.models.recurrent import initialize_recurrent
 
 
-class SonicLSTM(nn.Module):
+class SonicLSTM(MelodyModel):
     """Scores the next note from the last few notes alone."""
 
     def __init__(
@@ -51,15 +55,14 @@ class SonicLSTM(nn.Module):
         for lstm in (first, second):
             initialize_recurrent(lstm)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Logits of the note that follows the last one, shape (B, V).
+    def read(self, embedded: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """Hidden values after the last note, shape (B, lstm_units_2), and the last few notes.
 
-        Args:
-            tokens: Notes, int64, shape (B, T); of these the last `sequence_length` are read.
+        Of all notes, the earlier ones in the state included, the last `sequence_length` are read.
         """
-        hidden = self.embedding(tokens[:, -self.sequence_length :])  # (B, T, embedding_dim)
+        notes = embedded if state is None else torch.cat([state, embedded], dim=1)
+        hidden = last = notes[:, -self.sequence_length :]  # (B, T, embedding_dim)
         for lstm in self.body:
             hidden, _ = lstm(hidden)  # (B, T, units)
             hidden = self.dropout(hidden)
-        logits: Tensor = self.head(hidden[:, -1])  # (B, V)
-        return logits
+        return hidden[:, -1], last

@@ -4,15 +4,22 @@ B: tunes in a batch. T: notes in a tune. C: width of the model. V: size of the v
 H: attention heads. D: width of a head, always even.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
+
+from chromasonic.melody_generation.models.melody_model import MelodyModel
+
+_Past = tuple[Tensor, Tensor]
+"""Turned keys, and values, of the notes so far, each (B, H, T, D)."""
 
 _HEAD_WIDTH = 32
 _ROTARY_BASE = 10_000.0
 
 
-class TransformerMelodyModel(nn.Module):
+class TransformerMelodyModel(MelodyModel):
     """Attends to all earlier notes by how far back they lie, and scores the next one."""
 
     def __init__(
@@ -41,15 +48,10 @@ class TransformerMelodyModel(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.apply(_initialize)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Logits of the note that follows each note, shape (B, T, V).
-
-        Args:
-            tokens: Notes, int64, shape (B, T).
-        """
-        embedded = self.dropout(self.embedding(tokens))  # (B, T, embedding_dim)
-        logits: Tensor = self.head(self.body(embedded))  # (B, T, V)
-        return logits
+    def read(self, embedded: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """Hidden values after each note, shape (B, T, C), and all keys and values so far."""
+        hidden, state = self.body(self.dropout(embedded), state)
+        return hidden, state
 
 
 class _Body(nn.Module):
@@ -60,12 +62,13 @@ class _Body(nn.Module):
         self.blocks = nn.ModuleList(_Block(width, dropout) for _ in range(num_layers))
         self.norm = nn.LayerNorm(width)
 
-    def forward(self, embedded: Tensor) -> Tensor:
+    def forward(self, embedded: Tensor, past: list[_Past] | None) -> tuple[Tensor, list[_Past]]:
         hidden = self.widen(embedded)  # (B, T, C)
-        for block in self.blocks:
-            hidden = block(hidden)
-        normed: Tensor = self.norm(hidden)
-        return normed
+        pasts = []
+        for i, block in enumerate(self.blocks):
+            hidden, now = block(hidden, past[i] if past else None)
+            pasts.append(now)
+        return self.norm(hidden), pasts
 
 
 class _Block(nn.Module):
@@ -73,9 +76,9 @@ class _Block(nn.Module):
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
-        self.attention = nn.Sequential(
-            nn.LayerNorm(width), _Attention(width, dropout), nn.Dropout(dropout)
-        )
+        self.norm = nn.LayerNorm(width)
+        self.attention = _Attention(width, dropout)
+        self.dropout = nn.Dropout(dropout)
         self.perceptron = nn.Sequential(
             nn.LayerNorm(width),
             nn.Linear(width, 4 * width),
@@ -84,10 +87,10 @@ class _Block(nn.Module):
             nn.Dropout(dropout),
         )
 
-    def forward(self, hidden: Tensor) -> Tensor:
-        hidden = hidden + self.attention(hidden)  # (B, T, C)
-        out: Tensor = hidden + self.perceptron(hidden)  # (B, T, C)
-        return out
+    def forward(self, hidden: Tensor, past: _Past | None) -> tuple[Tensor, _Past]:
+        gathered, past = self.attention(self.norm(hidden), past)
+        hidden = hidden + self.dropout(gathered)  # (B, T, C)
+        return hidden + self.perceptron(hidden), past
 
 
 class _Attention(nn.Module):
@@ -103,22 +106,33 @@ class _Attention(nn.Module):
         self.project_in = nn.Linear(width, 3 * inner_width)
         self.project_out = nn.Linear(inner_width, width)
 
-    def forward(self, hidden: Tensor) -> Tensor:
+    def forward(self, hidden: Tensor, past: _Past | None) -> tuple[Tensor, _Past]:
         B, T, _ = hidden.shape
         stacked = self.project_in(hidden).view(B, T, 3, self.n_heads, self.head_width)
         query, key, value = stacked.permute(2, 0, 3, 1, 4)  # each (B, H, T, D)
+        n_before = 0 if past is None else past[0].shape[2]
+        query, key = rotate(query, n_before), rotate(key, n_before)
+        if past is not None:
+            key, value = torch.cat([past[0], key], dim=2), torch.cat([past[1], value], dim=2)
         gathered = scaled_dot_product_attention(
-            rotate(query),
-            rotate(key),
+            query,
+            key,
             value,
+            attn_mask=_mask(T, n_before, hidden.device) if n_before else None,
             dropout_p=self.dropout if self.training else 0.0,
-            is_causal=True,
+            is_causal=n_before == 0,
         )  # (B, H, T, D)
         out: Tensor = self.project_out(gathered.transpose(1, 2).flatten(2))  # (B, T, C)
-        return out
+        return out, (key, value)
 
 
-def rotate(x: Tensor) -> Tensor:
+def _mask(n_notes: int, n_before: int, device: torch.device) -> Tensor:
+    """What each of some later notes may see: all before them, and of each other the earlier."""
+    allowed = torch.ones(n_notes, n_before + n_notes, dtype=torch.bool, device=device)
+    return allowed.tril(n_before)
+
+
+def rotate(x: Tensor, first_position: int = 0) -> Tensor:
     """Queries or keys turned by an angle that grows with their position.
 
     The product of a turned query and a turned key depends on the distance between the two
@@ -126,11 +140,13 @@ def rotate(x: Tensor) -> Tensor:
 
     Args:
         x: Queries or keys, shape (..., T, D), with D even.
+        first_position: How many notes stand before these.
 
     Source: Su et al. (2021), RoFormer, eq. 34.
     """
     T, D = x.shape[-2:]
-    positions = torch.arange(T, device=x.device, dtype=torch.float32)
+    last = first_position + T
+    positions = torch.arange(first_position, last, device=x.device, dtype=torch.float32)
     pairs = torch.arange(0, D, 2, device=x.device, dtype=torch.float32)
     angles = torch.outer(positions, _ROTARY_BASE ** (-pairs / D))  # (T, D / 2)
     cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)

@@ -1,0 +1,109 @@
+"""How well melodies are predicted, with what the choice of tunes leaves open.
+
+n: tunes. F: factors of a note, such as its duration and its pitch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chromasonic.melody_generation.data.vocabulary import IntArray
+
+Floats = NDArray[np.float64]
+
+BOOTSTRAP_SAMPLES = 10_000
+_PERCENTILES = (2.5, 97.5)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate and its 95% interval.
+
+    Attributes:
+        estimate: What was found.
+        low: Lower end.
+        high: Upper end.
+    """
+
+    estimate: float
+    low: float
+    high: float
+
+    def to_dict(self) -> dict[str, float]:
+        """The same, as JSON can hold it."""
+        return {"estimate": self.estimate, "low": self.low, "high": self.high}
+
+    def __str__(self) -> str:
+        return f"{self.estimate:.4f} ({self.low:.4f} to {self.high:.4f})"
+
+
+@dataclass(frozen=True, eq=False)
+class TuneNats:
+    """What a model lost on each of some tunes.
+
+    Attributes:
+        nats: Negative log probabilities summed over each tune, shape (n, F).
+        notes: How many notes of each tune were scored, shape (n,).
+        factors: The names of the F factors.
+    """
+
+    nats: Floats
+    notes: IntArray
+    factors: tuple[str, ...]
+
+    @property
+    def loss(self) -> float:
+        """Nats per note over all tunes, all factors together."""
+        return float(self.nats.sum() / self.notes.sum())
+
+    @property
+    def factor_losses(self) -> dict[str, float]:
+        """The same for each factor."""
+        losses = self.nats.sum(0) / self.notes.sum()
+        return dict(zip(self.factors, losses.tolist(), strict=True))
+
+    @classmethod
+    def mean(cls, several: Sequence[Self]) -> Self:
+        """What several models lost on the same tunes on average."""
+        return cls(
+            np.mean([one.nats for one in several], axis=0), several[0].notes, several[0].factors
+        )
+
+
+def loss_interval(scored: TuneNats, seed: int = 0) -> Interval:
+    """The loss in nats per note; its interval is by a bootstrap over tunes."""
+    draws = _draws(len(scored.notes), seed)
+    losses = (draws @ scored.nats.sum(1)) / (draws @ scored.notes)
+    return Interval(scored.loss, *np.percentile(losses, _PERCENTILES).tolist())
+
+
+def paired_differences(one: TuneNats, other: TuneNats, seed: int = 0) -> Floats:
+    """Bootstrap samples of `one`'s loss minus `other`'s, both on the same drawn tunes.
+
+    Raises:
+        ValueError: They are of different tunes.
+    """
+    if not np.array_equal(one.notes, other.notes):
+        raise ValueError("paired losses must be of the same tunes, but the tunes differ.")
+    draws = _draws(len(one.notes), seed)
+    samples: Floats = (draws @ (one.nats - other.nats).sum(1)) / (draws @ one.notes)
+    return samples
+
+
+def paired_difference(one: TuneNats, other: TuneNats, seed: int = 0) -> Interval:
+    """`one`'s loss minus `other`'s in nats per note, below 0 where `one` is better.
+
+    The interval is by a bootstrap over tunes, each drawn for both at once.
+    """
+    samples = paired_differences(one, other, seed)
+    return Interval(one.loss - other.loss, *np.percentile(samples, _PERCENTILES).tolist())
+
+
+def _draws(n_tunes: int, seed: int) -> Floats:
+    """How often each tune is drawn in each bootstrap sample, shape (samples, n)."""
+    rng = np.random.default_rng(seed)
+    shares = np.full(n_tunes, 1 / n_tunes)
+    return rng.multinomial(n_tunes, shares, size=BOOTSTRAP_SAMPLES).astype(np.float64)
