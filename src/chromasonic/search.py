@@ -48,6 +48,7 @@ def run_search(
     *,
     console: Console,
     observers: MoreObservers = lambda session, before: (),
+    in_words: bool = True,
 ) -> SearchResult:
     """What a search has found when its budget is spent, or when it is told to stop.
 
@@ -57,6 +58,7 @@ def run_search(
         run: How long, where and how.
         console: Where progress is shown.
         observers: Makes further observers, once the study is open; they are told first.
+        in_words: Whether to say what is searched, and what was found, besides the progress.
 
     Raises:
         StudyError: The study cannot be opened or written, is in use, or is another one.
@@ -70,7 +72,8 @@ def run_search(
         session.give_up_when(lambda: interrupt.requested)
         study, before = session.study, read_result(session.study)
         more = [*observers(session, before)]
-        say(*beginning_lines(before, run.budget.n_trials))
+        if in_words:
+            say(*beginning_lines(before, run.budget.n_trials))
         executor = run.place.open(objective, interrupt.breakable)
         cancellations = Cancellations(plan.output_dir)
         cancellations.clear()
@@ -100,7 +103,8 @@ def run_search(
         result = read_result(study, stopped_by)
         if plan.output_dir is not None:
             _write_files(result, plan.output_dir)
-    say(*ending_lines(result, plan.output_dir))
+    if in_words:
+        say(*ending_lines(result, plan.output_dir))
     return result
 
 

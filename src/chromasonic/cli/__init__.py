@@ -6,8 +6,11 @@ import typer
 
 from chromasonic import __version__
 from chromasonic.cli.commands.cancel import cancel
+from chromasonic.cli.commands.confirm import confirm
+from chromasonic.cli.commands.ensemble import ensemble
 from chromasonic.cli.commands.report import report
 from chromasonic.cli.commands.search import search
+from chromasonic.cli.commands.train import train
 from chromasonic.cli.commands.tune import tune
 
 # Only what `--help` needs is imported here and in these files: the rest takes seconds to load.
@@ -19,7 +22,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (search, tune, report, cancel):
+for command in (search, confirm, train, ensemble, tune, report, cancel):
     app.command()(command)
 
 

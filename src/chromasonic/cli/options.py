@@ -18,6 +18,7 @@ def _bytes_of(size: str) -> int:
 SamplerName = Literal["auto", "gp", "tpe", "random", "grid", "qmc", "cmaes"]
 PrunerName = Literal["median", "successive_halving", "hyperband", "none"]
 ExecutorName = Literal["process", "inline", "ray"]
+TokensName = Literal["pitch", "pitch_duration"]
 OutOfMemoryRule = Literal["fail", "retry"]
 
 OutputDir = Annotated[Path, typer.Option(help="Where results go, and where a search goes on.")]
@@ -63,3 +64,22 @@ NoDeterministic = Annotated[
     bool, typer.Option("--no-deterministic", help="Let no job wait for another.")
 ]
 Address = Annotated[str | None, typer.Option(help="Of the Ray cluster, with --executor ray.")]
+
+Data = Annotated[
+    str,
+    typer.Option(
+        help="corpus, synthetic, music21:essen, music21:bach, or a folder, zip or file of tunes.",
+    ),
+]
+Tokens = Annotated[
+    TokensName | None,
+    typer.Option(help="What is learnt of a note; default: its pitch and duration."),
+]
+
+From = Annotated[
+    Path,
+    typer.Option("--from", help="The --output-dir of a search, or its optimization_results.json."),
+]
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:N, mps, or auto.")]
+Top = Annotated[int, typer.Option(min=1, help="How many of the best configurations to compare.")]
+Repeats = Annotated[int, typer.Option(min=2, help="The most trainings of each.")]

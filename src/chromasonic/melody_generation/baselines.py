@@ -1,7 +1,8 @@
 """What a model must beat: n-grams on the same notes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
@@ -34,6 +35,16 @@ class Baseline:
         scored = [m.tune_nats(line) for m, line in zip(self.models, lines, strict=True)]
         nats = np.stack([nats for nats, _ in scored], axis=1)
         return TuneNats(nats, scored[0][1], self.vocabulary.factors)
+
+    def fitted_to(self, tunes: Sequence[IntArray]) -> Self:
+        """The same n-grams with the same discounts, counted on other tunes."""
+        lines = zip(self.models, _lines(tunes, self.vocabulary), strict=True)
+        return replace(
+            self,
+            models=tuple(
+                NGramModel.fit(line, m.order, m.vocab_size, m.discounts) for m, line in lines
+            ),
+        )
 
 
 def fit_baselines(melodies: Melodies) -> dict[str, Baseline]:

@@ -29,6 +29,7 @@ class MelodyObjective:
         melodies: What it learns from, and what is scored.
         num_epochs: The most epochs, unless the parameters say otherwise.
         device: Where it trains.
+        stop_after: Epochs after which it ends on the schedule of all, if not at the best one.
     """
 
     model_class: type[nn.Module]
@@ -36,6 +37,7 @@ class MelodyObjective:
     melodies: Melodies
     num_epochs: int
     device: torch.device
+    stop_after: int | None = None
 
     def __call__(self, params: Mapping[str, Any], trial: Trial) -> Generator[Epoch, None, Ending]:
         """The epochs of a training, losses in nats per note."""
@@ -50,4 +52,5 @@ class MelodyObjective:
             seed=trial.seed,
             checkpoint=trial.checkpoint,
             pieces=PIECES_TO_SAVE_MEMORY if trial.out_of_memory_before else 1,
+            stop_after=self.stop_after,
         )

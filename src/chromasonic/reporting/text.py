@@ -6,21 +6,27 @@ from pathlib import Path
 from typing import Any
 
 from chromasonic.bayesopt.importance import Effect
+from chromasonic.reporting.winner_text import winner_lines
 from chromasonic.tuning.records import SearchResult, TrialRecord
 
 REPORT_TRIALS = 10
 
 
-def report(result: SearchResult, *, in_full: bool = True) -> str:
+def report(
+    result: SearchResult, *, in_full: bool = True, winner: Mapping[str, Any] | None = None
+) -> str:
     """The best trials of a search, ranked, in the form of `optimization_report.txt`.
 
     Args:
         result: What it found.
         in_full: Whether to tell the importance of parameters, too, which takes up to a second
             to work out.
+        winner: What `winner.json` holds, if the best few have been trained again.
     """
     ranking = result.ranking()[:REPORT_TRIALS]
     head = ["HYPERPARAMETER SEARCH REPORT", "", *summary_lines(result), ""]
+    if winner:
+        head += [*winner_lines(winner, len(result.trials)), ""]
     if in_full:
         head += [*importance_lines(result), ""]
     if not ranking:

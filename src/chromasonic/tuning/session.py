@@ -48,6 +48,8 @@ LEFT_BEHIND = (
     "best_model",
     "checkpoints",
     "plots",
+    "repeats",
+    "winner.json",
 )
 """What a search leaves besides its study; anything else in the folder is the user's own."""
 

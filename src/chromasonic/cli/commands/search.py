@@ -1,15 +1,17 @@
 """`chromasonic search`: the hyperparameters of a melody model."""
 
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from chromasonic.cli.exits import errors_in_one_line, leave, require_extra
 from chromasonic.cli.options import (
     Address,
+    Data,
     Debug,
+    Device,
     Executor,
     Fresh,
     Jobs,
@@ -28,6 +30,7 @@ from chromasonic.cli.options import (
     StudyName,
     Threads,
     Timeout,
+    Tokens,
     TrialTimeout,
 )
 from chromasonic.cli.plots import draw
@@ -36,9 +39,8 @@ if TYPE_CHECKING:
     from chromasonic.melody_generation.hyperparameter_search import HyperparameterSearchSpace
 
 ModelName = Literal["lstm", "gru", "rnn", "transformer", "sonic"]
-DataName = Literal["corpus", "synthetic"]
+OutsideName = Literal["fold", "drop"]
 
-SYNTHETIC_LENGTH = 32
 VOCAB_SIZE = 88
 
 
@@ -49,10 +51,17 @@ def search(
         int, typer.Option(min=1, help="Melodies, before they are split.")
     ] = 500,
     output_dir: OutputDir = Path("hyperparameter_search_results"),
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N, mps, or auto.")] = "auto",
+    device: Device = "auto",
     plot: Plot = False,
     model: Annotated[ModelName, typer.Option(help="The model that is searched.")] = "lstm",
-    data: Annotated[DataName, typer.Option(help="Real tunes, or made-up ones.")] = "corpus",
+    data: Data = "corpus",
+    tokens: Tokens = None,
+    outside: Annotated[
+        OutsideName, typer.Option(help="Notes of your tunes that are outside the piano.")
+    ] = "fold",
+    max_notes: Annotated[
+        int, typer.Option(min=2, help="Your longer tunes are cut to so many notes.")
+    ] = 512,
     data_seed: Annotated[int, typer.Option(help="Chooses or makes the melodies.")] = 0,
     space: Annotated[
         Path | None, typer.Option(help="TOML file of what is searched; default: by model.")
@@ -90,16 +99,27 @@ def search(
         if plot:
             require_extra("matplotlib", "report")
         require_extra("torch", "melody")
+        from chromasonic.melody_generation.data.sources import DataSource
         from chromasonic.melody_generation.hyperparameter_search import HyperparameterOptimizer
         from chromasonic.melody_generation.models import MODELS
 
-        train_data, val_data = _melodies(data, n_sequences, data_seed)
+        source = DataSource(
+            data,
+            tokens or ("pitch" if data == "synthetic" else "pitch_duration"),
+            n_sequences,
+            data_seed,
+        )
+        if source.is_path:
+            source = replace(source, options={"outside": outside, "max_notes": max_notes})
+        melodies, lines = source.load()
+        for line in lines:
+            typer.echo(line)
         optimizer = HyperparameterOptimizer(
             MODELS[model], _search_space(model, space, epochs), device, output_dir
         )
         result = optimizer.optimize(
-            train_data,
-            val_data,
+            melodies.train,
+            melodies.validation,
             VOCAB_SIZE,
             n_trials,
             timeout,
@@ -112,7 +132,8 @@ def search(
             target=target,
             fresh=fresh,
             accept_changed_model=accept_changed_model,
-            data_description={"source": data, "n_sequences": n_sequences, "seed": data_seed},
+            data_description=source.describe(),
+            tokens=source.tokens,
             executor=executor,
             jobs=jobs,
             threads=threads,
@@ -126,18 +147,6 @@ def search(
         if plot:
             draw(result, output_dir)
     leave(result.stopped_by, found=result.best_trial is not None)
-
-
-def _melodies(data: DataName, n_sequences: int, seed: int) -> tuple[Sequence[Any], Sequence[Any]]:
-    """Melodies to learn from, and melodies that are scored."""
-    if data == "synthetic":
-        from chromasonic.melody_generation.data.synthetic import create_training_data
-
-        return create_training_data(n_sequences, SYNTHETIC_LENGTH, VOCAB_SIZE, 0.8, seed)
-    from chromasonic.melody_generation.data import load_corpus
-
-    corpus = load_corpus(n_sequences, seed)
-    return corpus.train, corpus.validation
 
 
 def _search_space(model: ModelName, file: Path | None, epochs: int) -> "HyperparameterSearchSpace":

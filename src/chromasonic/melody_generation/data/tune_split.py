@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 from chromasonic.errors import DataError
 from chromasonic.melody_generation.data.corpus import Corpus, Split
@@ -35,6 +36,25 @@ def split_tunes(tunes: Tunes, seed: int = 0) -> Corpus:
         return Split(*([tune for tune, key in pairs if parts[key] == part] for part in range(3)))
 
     return Corpus(pitches=divide(tunes.pitches), durations=divide(tunes.durations))
+
+
+def first_tunes(tunes: Tunes, count: int, seed: int = 0) -> Tunes:
+    """Some of the tunes, in their order: those that `seed` and their own pitches choose.
+
+    Args:
+        tunes: All of them.
+        count: How many, at least 1.
+        seed: The tunes of a smaller count are among those of a larger one.
+    """
+    ranked = sorted(range(len(tunes.keys)), key=lambda i: (_place(tunes.keys[i], ~seed), i))
+    chosen = sorted(ranked[:count])
+    return replace(
+        tunes,
+        pitches=[tunes.pitches[i] for i in chosen],
+        durations=[tunes.durations[i] for i in chosen],
+        names=[tunes.names[i] for i in chosen],
+        keys=[tunes.keys[i] for i in chosen],
+    )
 
 
 def _place(key: str, seed: int) -> float:

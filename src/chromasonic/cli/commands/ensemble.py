@@ -1,0 +1,32 @@
+"""`chromasonic ensemble`: the best models of a search as one."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from chromasonic.cli.after_search import after_search
+from chromasonic.cli.exits import errors_in_one_line
+from chromasonic.cli.options import Debug, Device, From, Jobs, Repeats, Top
+
+
+def ensemble(
+    from_: From = Path("hyperparameter_search_results"),
+    size: Annotated[int, typer.Option(min=2, help="How many members.")] = 5,
+    output_dir: Annotated[
+        Path | None,
+        typer.Option(help="Where the model goes; default: ensemble in the search's directory."),
+    ] = None,
+    top: Top = 5,
+    repeats: Repeats = 5,
+    device: Device = "auto",
+    jobs: Jobs = None,
+    debug: Debug = False,
+) -> None:
+    """Average the best configurations and seeds of a search, weighted on the validation melodies.
+
+    It is scored once on the test melodies. Ctrl-C stops it, and the same command goes on.
+    """
+    with errors_in_one_line(debug):
+        after = after_search(from_, top, repeats, device, jobs)
+        after.ensemble(output_dir or after.results_dir / "ensemble", size)

@@ -1,0 +1,111 @@
+"""Where melodies come from, said so that the same ones can be loaded again after the search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from chromasonic.errors import DataError
+from chromasonic.melody_generation.data.corpus import Corpus, Split, load_corpus
+from chromasonic.melody_generation.data.synthetic import create_training_data
+from chromasonic.melody_generation.data.tune_files import load_tunes
+from chromasonic.melody_generation.data.tune_split import first_tunes, split_tunes
+from chromasonic.melody_generation.data.vocabulary import VOCAB_SIZE, Tokens
+
+CORPUS, SYNTHETIC, MUSIC21 = "corpus", "synthetic", "music21:"
+
+_SYNTHETIC_LENGTH = 32
+_TRAIN_SHARE = 0.8
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """What names a set of melodies.
+
+    Attributes:
+        source: `corpus`, `synthetic`, `music21:essen`, `music21:bach`, or the path of a folder,
+            zip or file of tunes.
+        tokens: What is made of a note.
+        n_sequences: How many melodies, before they are split; all if None.
+        seed: Chooses, makes or splits them.
+        options: Further arguments of `load_tunes`.
+    """
+
+    source: str = CORPUS
+    tokens: Tokens = "pitch_duration"
+    n_sequences: int | None = 500
+    seed: int = 0
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.source == SYNTHETIC and self.tokens != "pitch":
+            raise DataError("synthetic melodies have no rhythm: use --tokens pitch with them.")
+
+    @classmethod
+    def from_description(cls, described: Mapping[str, Any]) -> DataSource:
+        """The source that a search's `data` tells of.
+
+        Raises:
+            DataError: The search was given its melodies in Python, not a source of them.
+        """
+        known = {name: described[name] for name in cls.__dataclass_fields__ if name in described}
+        if "source" not in known:
+            raise DataError(
+                "the search must tell where its melodies came from, but they were given to it in "
+                "Python. Call train_final_model, build_ensemble or generate from Python, too."
+            )
+        return cls(**known)
+
+    def describe(self) -> dict[str, Any]:
+        """The same, as JSON can hold it; a path becomes an absolute one."""
+        described = asdict(self)
+        if self.is_path:
+            described["source"] = str(Path(self.source).resolve())
+        return described
+
+    @property
+    def is_path(self) -> bool:
+        """Whether the melodies are a user's own files."""
+        return self.source not in (CORPUS, SYNTHETIC) and not self.source.startswith(MUSIC21)
+
+    def load(self) -> tuple[Split, list[str]]:
+        """The melodies in three parts, as a search takes them, and what is to be said of them.
+
+        Raises:
+            DataError: There are none, or they cannot be read.
+        """
+        if self.source == SYNTHETIC:
+            return self._synthetic(), []
+        if self.source == CORPUS:
+            return load_corpus(self.n_sequences, self.seed).split(self.tokens), []
+        corpus, lines = self._own_tunes()
+        return corpus.split(self.tokens), lines
+
+    def _own_tunes(self) -> tuple[Corpus, list[str]]:
+        if self.source.startswith(MUSIC21):
+            from chromasonic.melody_generation.data.music21_tunes import load_music21
+
+            tunes = load_music21(self.source.removeprefix(MUSIC21), **self.options)
+        else:
+            tunes = load_tunes(self.source, **self.options)
+        lines = [f"{self.source}: {tunes.summary()}"]
+        n_kept = len(tunes.names)
+        if self.n_sequences is not None and n_kept > self.n_sequences:
+            tunes = first_tunes(tunes, self.n_sequences, self.seed)
+            lines.append(
+                f"{self.n_sequences} of {n_kept} are used: --n-sequences {n_kept} takes all"
+            )
+        return split_tunes(tunes, self.seed), lines
+
+    def _synthetic(self) -> Split:
+        """Made-up melodies; those of the test are made besides."""
+        count = 500 if self.n_sequences is None else self.n_sequences
+        train, validation = create_training_data(
+            count, _SYNTHETIC_LENGTH, VOCAB_SIZE, _TRAIN_SHARE, self.seed
+        )
+        _, test = create_training_data(
+            2 * len(validation), _SYNTHETIC_LENGTH, VOCAB_SIZE, 0.5, self.seed + 1
+        )
+        return Split(train, validation, test)

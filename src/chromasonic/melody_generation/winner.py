@@ -1,0 +1,229 @@
+"""Which configuration of a search is really the best: trained again until it is known, or tied.
+
+The best of many trials was also the luckiest. The best few are trained again with fresh seeds and
+compared tune by tune on the validation melodies; the test melodies have no part in it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import mean, median
+from typing import Any
+
+import numpy as np
+
+from chromasonic.errors import StudyError
+from chromasonic.melody_generation.evaluation import (
+    BOOTSTRAP_SAMPLES,
+    Interval,
+    TuneNats,
+    paired_differences,
+)
+from chromasonic.melody_generation.finished_search import FinishedSearch
+from chromasonic.melody_generation.repeats import Training, Workplace, train_again
+from chromasonic.reporting.result_files import to_json, write_report
+from chromasonic.reporting.winner_text import WINNER_FILE
+from chromasonic.tuning.files import write_text
+
+TOP = 5
+FEWEST_REPEATS = 2
+MOST_REPEATS = 5
+_PERCENTILES = (2.5, 97.5)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One of the best configurations, after its further trainings.
+
+    Attributes:
+        trial: The trial of the search that tried it.
+        params: What that tried.
+        search_loss: The validation loss it had in the search.
+        losses: The validation losses of its further trainings.
+        best_epochs: At which epoch each of them was best.
+        behind: Its mean loss minus the winner's, in nats per note; None for the winner.
+        is_tied: Whether it may be as good as the winner.
+    """
+
+    trial: int
+    params: dict[str, Any]
+    search_loss: float
+    losses: list[float]
+    best_epochs: list[int]
+    behind: Interval | None = None
+    is_tied: bool = True
+
+    @property
+    def mean_loss(self) -> float:
+        """Over its further trainings."""
+        return mean(self.losses)
+
+
+@dataclass(frozen=True)
+class Winner:
+    """What came of training the best few again.
+
+    Attributes:
+        candidates: The winner first, then the others by their mean loss.
+    """
+
+    candidates: tuple[Candidate, ...]
+
+    @property
+    def trial(self) -> int:
+        """The winner's trial of the search."""
+        return self.candidates[0].trial
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """What the winner is trained with."""
+        return self.candidates[0].params
+
+    @property
+    def best_epoch(self) -> int:
+        """After how many epochs its trainings were best, in the median."""
+        return max(1, round(median(self.candidates[0].best_epochs)))
+
+    @property
+    def ties(self) -> list[int]:
+        """Trials whose configurations may be as good as the winner's."""
+        return [candidate.trial for candidate in self.candidates[1:] if candidate.is_tied]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same, as JSON can hold it."""
+        return {
+            "trial": self.trial,
+            "ties": self.ties,
+            "params": self.params,
+            "best_epoch": self.best_epoch,
+            "candidates": [asdict(candidate) for candidate in self.candidates],
+        }
+
+
+def find_winner(
+    search: FinishedSearch,
+    workplace: Workplace,
+    *,
+    top: int = TOP,
+    most_repeats: int = MOST_REPEATS,
+) -> Winner:
+    """The configuration that is best when trained again, and those that tie with it.
+
+    All candidates are trained twice; then, seed by seed, those that are still in the running,
+    until one is left or each has been trained `most_repeats` times.
+
+    Args:
+        search: Whose best trials are the candidates.
+        workplace: Where trainings run; what was trained before counts.
+        top: How many candidates.
+        most_repeats: The most trainings of each, at least 2.
+
+    Raises:
+        KeyboardInterrupt: It was broken off; the same call goes on.
+        StudyError: Not one of the candidates could be trained again.
+        ValueError: `top` or `most_repeats` is too small.
+    """
+    if top < 1 or most_repeats < FEWEST_REPEATS:
+        raise ValueError(
+            f"top must be at least 1 and repeats at least {FEWEST_REPEATS}, "
+            f"but got {top} and {most_repeats}."
+        )
+    ranking = search.result.ranking()[:top]
+    race = _Race({record.number: [] for record in ranking})
+    cards: dict[int, list[Mapping[str, Any]]] = {record.number: [] for record in ranking}
+    for repeat in range(1, most_repeats + 1):
+        chosen = [
+            Training(record.number, repeat, record.params)
+            for record in ranking
+            if record.number in race.running
+        ]
+        for training, model in train_again(search, chosen, workplace).items():
+            race.add(training.trial, model.tune_nats(search.melodies.validation))
+            cards[training.trial].append(model.card)
+        if repeat >= FEWEST_REPEATS:
+            race.drop_the_beaten()
+        if repeat >= FEWEST_REPEATS and len(race.running) < 2:
+            break
+    if not race.trained:
+        raise StudyError(
+            "one of the best configurations must train again, but none did. "
+            f"Their reasons are in {workplace.folder}."
+        )
+    by_trial = {record.number: record for record in ranking}
+    leader = race.leader
+    candidates = [
+        Candidate(
+            trial,
+            dict(by_trial[trial].params),
+            float(by_trial[trial].value or 0.0),
+            [float(card["val_loss"]) for card in cards[trial]],
+            [int(card["best_epoch"]) for card in cards[trial]],
+            None if trial == leader else race.behind(trial),
+            trial in race.running,
+        )
+        for trial in race.trained
+    ]
+    candidates.sort(key=lambda candidate: (candidate.trial != leader, candidate.mean_loss))
+    return Winner(tuple(candidates))
+
+
+class _Race:
+    """What each candidate has lost, and who is still in the running."""
+
+    def __init__(self, scored: dict[int, list[TuneNats]]) -> None:
+        self._scored = scored
+        self.running = set(scored)
+
+    def add(self, trial: int, scored: TuneNats) -> None:
+        """One more training of a candidate."""
+        self._scored[trial].append(scored)
+
+    @property
+    def trained(self) -> list[int]:
+        """Candidates with a training that ran to its end."""
+        return [trial for trial, scored in self._scored.items() if scored]
+
+    @property
+    def leader(self) -> int:
+        """The candidate with the lowest mean loss, of those still in the running."""
+        running = [trial for trial in self.trained if trial in self.running]
+        return min(running, key=lambda trial: TuneNats.mean(self._scored[trial]).loss)
+
+    def drop_the_beaten(self) -> None:
+        """Takes out those that are surely worse than the leader, or could not be trained."""
+        self.running &= set(self.trained)
+        if self.running:
+            leader = self.leader
+            others = self.running - {leader}
+            self.running -= {trial for trial in others if self.behind(trial).low > 0}
+
+    def behind(self, trial: int) -> Interval:
+        """A candidate's mean loss minus the leader's.
+
+        The interval knows of both that tunes and that seeds might have been others: the means are
+        drawn over tunes, and shifted by what the spread over seeds, pooled over all candidates,
+        leaves open in means of so few.
+        """
+        own, best = self._scored[trial], self._scored[self.leader]
+        one, other = TuneNats.mean(own), TuneNats.mean(best)
+        rng = np.random.default_rng(trial)
+        scale = self._spread_over_seeds() * np.sqrt(1 / len(own) + 1 / len(best))
+        shifts = scale * rng.standard_t(self._degrees_of_freedom(), BOOTSTRAP_SAMPLES)
+        samples = paired_differences(one, other) + shifts
+        return Interval(one.loss - other.loss, *np.percentile(samples, _PERCENTILES).tolist())
+
+    def _degrees_of_freedom(self) -> int:
+        return max(1, sum(len(self._scored[trial]) - 1 for trial in self.trained))
+
+    def _spread_over_seeds(self) -> float:
+        """The standard deviation of a configuration's loss from seed to seed."""
+        losses = [[s.loss for s in self._scored[trial]] for trial in self.trained]
+        squares = sum(sum((x - mean(of_one)) ** 2 for x in of_one) for of_one in losses)
+        return float(np.sqrt(squares / self._degrees_of_freedom()))
+
+
+def write_winner(winner: Winner, search: FinishedSearch, folder: Path) -> None:
+    """Writes the winner to `winner.json` in a search's directory, and into its report."""
+    found = {**winner.to_dict(), "n_trials": len(search.result.trials)}
+    write_text(folder / WINNER_FILE, to_json(found))
+    write_report(search.result, folder)
