@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from chromasonic.melody_generation.data.vocabulary import Vocabulary
+from chromasonic.melody_generation.data.melodies import Melodies
 from chromasonic.melody_generation.model_files import NetworkDescription, write_model
 from chromasonic.melody_generation.models.check import OutputKind
 from chromasonic.melody_generation.search_space import model_and_training_params
@@ -20,7 +20,7 @@ class BestModel(Observer):
         study_name: Goes into the description.
         model_name: Where the model's class can be imported from.
         kind: Which notes it predicts.
-        vocabulary: What tokens stand for.
+        melodies: What it learns from.
     """
 
     def __init__(
@@ -30,14 +30,14 @@ class BestModel(Observer):
         study_name: str,
         model_name: str,
         kind: OutputKind,
-        vocabulary: Vocabulary,
+        melodies: Melodies,
     ) -> None:
         self._folder = folder
         self._best = best
         self._study_name = study_name
         self._model_name = model_name
         self._kind = kind
-        self._vocabulary = vocabulary
+        self._melodies = melodies
 
     def on_trial_end(self, record: TrialRecord, checkpoint: Path | None) -> None:
         """Keeps the weights if they are the best so far."""
@@ -65,7 +65,13 @@ class BestModel(Observer):
         }
         network = NetworkDescription(self._model_name, self._kind, model_params)
         write_model(
-            self._folder, self._vocabulary, [network], [best_weights(checkpoint)], [1.0], card
+            self._folder,
+            self._melodies.vocabulary,
+            [network],
+            [best_weights(checkpoint)],
+            [1.0],
+            self._melodies.starts,
+            card,
         )
 
 

@@ -64,7 +64,10 @@ def combine(
     if (kept := already_there(folder, key, search)) is not None:
         return kept
     ensemble = TrainedModel(
-        tuple(member.networks[0] for member in members), weights, search.melodies.vocabulary
+        tuple(member.networks[0] for member in members),
+        weights,
+        search.melodies.vocabulary,
+        search.melodies.starts,
     )
     card = {
         "kind": "ensemble",

@@ -15,6 +15,8 @@ from chromasonic.melody_generation.repeats import Training, Workplace, train_aga
 from chromasonic.melody_generation.trained_model import TrainedModel
 from chromasonic.melody_generation.winner import Winner
 
+_OF_THE_TRAINING = ("key", "training_params", "training_time", "learning_curve")
+
 
 def train_final(
     search: FinishedSearch, winner: Winner, workplace: Workplace, folder: Path
@@ -52,7 +54,7 @@ def train_final(
     if (kept := already_there(folder, model.card["key"], search)) is not None:
         return kept
     card = {
-        **model.card,
+        **{name: model.card[name] for name in _OF_THE_TRAINING},
         "kind": "model",
         "trial": winner.trial,
         "ties": winner.ties,

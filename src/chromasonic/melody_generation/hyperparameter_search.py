@@ -245,7 +245,7 @@ class HyperparameterOptimizer:
             session.study.study_name,
             model_name(self.model_class),
             objective.kind,
-            objective.melodies.vocabulary,
+            objective.melodies,
         )
 
     def _check_model(self, melodies: Melodies) -> OutputKind:

@@ -57,7 +57,8 @@ def save_model(model: TrainedModel, folder: Path, texts: Mapping[str, str] | Non
     """
     described = [NetworkDescription(n.class_name, n.kind, n.params) for n in model.networks]
     states = [network.module.state_dict() for network in model.networks]
-    write_model(folder, model.vocabulary, described, states, model.weights, model.card, texts)
+    parts = described, states, model.weights
+    write_model(folder, model.vocabulary, *parts, model.starts, model.card, texts)
     return folder
 
 
@@ -67,6 +68,7 @@ def write_model(
     networks: Sequence[NetworkDescription],
     states: Sequence[Weights],
     weights: Sequence[float],
+    starts: Mapping[int, int],
     card: Mapping[str, Any],
     texts: Mapping[str, str] | None = None,
 ) -> None:
@@ -80,6 +82,7 @@ def write_model(
             for n, name in zip(networks, names, strict=True)
         ],
         "weights": list(weights),
+        "starts": starts,
         "card": card,
         "versions": package_versions(),
     }
@@ -119,14 +122,15 @@ def load_model(
         vocabulary = Vocabulary.from_dict(config["vocabulary"])
         networks = tuple(_network(folder, n, vocabulary, model_class) for n in config["networks"])
         weights = tuple(map(float, config["weights"]))
+        starts = {int(token): int(count) for token, count in config["starts"].items()}
         card = dict(config["card"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, ModelError):
             raise
         raise ModelError(_damaged(folder, one_line(error))) from None
     if not networks or len(networks) != len(weights):
         raise ModelError(_damaged(folder, "it does not weigh each of its networks"))
-    return TrainedModel(networks, weights, vocabulary, card).to(torch.device(device))
+    return TrainedModel(networks, weights, vocabulary, starts, card).to(torch.device(device))
 
 
 def _weight_files(n_networks: int) -> list[str]:

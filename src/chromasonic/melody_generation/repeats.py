@@ -125,6 +125,7 @@ class _KeptModels(Observer):
             [network],
             [best_weights(checkpoint)],
             [1.0],
+            search.melodies.starts,
             card,
         )
 

@@ -58,12 +58,14 @@ class TrainedModel:
         networks: One, or the members of an ensemble.
         weights: The share of each network, summing to 1.
         vocabulary: What tokens stand for.
+        starts: How often training melodies began with each token.
         card: What else is known of it: data, training, scores.
     """
 
     networks: tuple[Network, ...]
     weights: tuple[float, ...]
     vocabulary: Vocabulary
+    starts: Mapping[int, int] = field(default_factory=dict)
     card: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -1,5 +1,6 @@
 """The melodies of a search: what is learnt from, what is scored, and their vocabulary."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -59,6 +60,11 @@ class Melodies:
     def longest(self) -> int:
         """Notes of the longest melody."""
         return max(map(len, [*self.train, *self.validation]))
+
+    @property
+    def starts(self) -> dict[int, int]:
+        """How often the melodies learnt from begin with each token."""
+        return dict(sorted(Counter(int(tune[0]) for tune in self.train).items()))
 
     @property
     def fingerprint(self) -> str:
