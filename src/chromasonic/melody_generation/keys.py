@@ -93,7 +93,8 @@ def key_correlations(pitches: IntArray, durations: IntArray) -> dict[str, NDArra
         pitches: MIDI pitches, shape (T,).
         durations: Ticks, shape (T,): longer notes count for more.
     """
-    heard = _standardised(np.bincount(pitches % 12, durations.astype(np.float64), minlength=12))
+    weighed = np.bincount(pitches % 12, weights=durations, minlength=12)
+    heard = _standardised(np.asarray(weighed, dtype=np.float64))
     return {
         mode: np.array([heard @ np.roll(_standardised(np.array(profile)), t) for t in range(12)])
         for mode, profile in _PROFILES.items()
