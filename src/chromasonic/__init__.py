@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         plot_optimization_trajectory,
         plot_search_comparison,
     )
+    from chromasonic.tuning.refinement import refine_space
 
 __all__ = [
     "Categorical",
@@ -62,6 +63,7 @@ __all__ = [
     "plot_optimization_trajectory",
     "plot_search_comparison",
     "probability_of_improvement",
+    "refine_space",
     "sample_random_point",
     "tune",
     "upper_confidence_bound",
@@ -76,6 +78,7 @@ _ELSEWHERE = {
     "load_corpus": "chromasonic.melody_generation.data",
     "plot_optimization_trajectory": _TRAJECTORY,
     "plot_search_comparison": _TRAJECTORY,
+    "refine_space": "chromasonic.tuning.refinement",
     "tune": "chromasonic.any_objective",
 }
 

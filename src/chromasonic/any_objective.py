@@ -43,6 +43,7 @@ def tune(
     study_name: str | None = None,
     executor: str = "process",
     initial_points: Sequence[Mapping[str, Any]] = (),
+    earlier: SearchResult | None = None,
     threads: int = 1,
     memory_limit: int | str | None = None,
     on_oom: str = "fail",
@@ -81,6 +82,8 @@ def tune(
         executor: `process` (each trial in a child process), `inline` (in this process, one at a
             time) or `ray`.
         initial_points: Parameters to try first, in a new study.
+        earlier: What an earlier search of the same objective found: a new study starts from its
+            trials that fit the space, and they count.
         threads: CPU threads of a trial.
         memory_limit: Bytes of memory a trial may use, such as `2GB`.
         on_oom: `retry` runs a trial that ran out of memory once more, with
@@ -122,11 +125,13 @@ def tune(
         pruner=pruner,
         seed=seed,
         initial_points=initial_points,
+        earlier=earlier,
         fresh=fresh,
         accept_changes=accept_changed_source,
         description={
             "direction": MAXIMIZE if maximize else "minimize",
             "objective": name,
+            **({"imported_from": objective} if isinstance(objective, str) else {}),
             "space": searched.to_dict(),
         },
     )

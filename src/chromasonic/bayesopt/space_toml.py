@@ -68,13 +68,18 @@ def space_from_toml(text: str) -> Space:
     return Space({name: _read_table(name, table) for name, table in tables.items()})
 
 
-def space_to_toml(space: Space) -> str:
+def space_to_toml(space: Space, comments: Mapping[str, str] | None = None) -> str:
     """The space as TOML text that `space_from_toml` reads back equal.
+
+    Args:
+        space: What is written.
+        comments: What stands above the tables of some parameters, by name.
 
     Raises:
         SpaceError: If a value is None, which TOML cannot hold.
     """
-    return "\n".join(_write_table(name, parameter) for name, parameter in space.items())
+    above = {name: _comment((comments or {}).get(name, "")) for name in space}
+    return "\n".join(above[name] + _write_table(name, space[name]) for name in space)
 
 
 def _read_table(name: str, table: object) -> Parameter:
@@ -127,6 +132,14 @@ def _write_table(name: str, parameter: Parameter) -> str:
         del attributes["step"]
     lines = [f"{key} = {_written(name, value)}" for key, value in attributes.items()]
     return "\n".join([f"[{_key(name)}]", *lines, ""])
+
+
+def _comment(text: str) -> str:
+    """The text behind signs of a comment, line by line, without what TOML forbids there."""
+    lines = (
+        "".join(c for c in line if c == "\t" or c.isprintable()) for line in text.splitlines()
+    )
+    return "".join(f"# {line}\n" for line in lines)
 
 
 def _written(name: str, value: object) -> str:

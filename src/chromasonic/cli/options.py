@@ -34,6 +34,17 @@ Sampler = Annotated[SamplerName, typer.Option(help="How parameters are chosen.")
 Pruner = Annotated[PrunerName, typer.Option(help="How bad trials are ended.")]
 Seed = Annotated[int | None, typer.Option(min=0, help="Of all that is random; default: drawn.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Begin anew; what there is stays beside it.")]
+From = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="DIR",
+        help="Start from the trials of an earlier search, in a directory or database, that fit.",
+    ),
+]
+FromStudy = Annotated[
+    str | None, typer.Option(help="Name of the earlier study; default: the only one.")
+]
 Timeout = Annotated[float | None, typer.Option(min=0.001, help="Seconds for this run.")]
 Patience = Annotated[
     int | None, typer.Option(min=1, help="End after so many trials without a better one.")

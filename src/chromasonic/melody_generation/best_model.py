@@ -14,6 +14,9 @@ from chromasonic.tuning.records import TrialRecord
 class BestModel(Observer):
     """Keeps the best trial's weights and description in a folder, which `load_model` reads.
 
+    As long as the best trial comes from an earlier search there is no folder: its weights are
+    where it ran, if anywhere, and those of another trial would pass for them.
+
     Args:
         folder: Replaced whole whenever a better trial ends.
         best: The best trial of the study so far, if there is one.

@@ -101,6 +101,7 @@ class HyperparameterOptimizer:
         patience: int | None = None,
         target: float | None = None,
         initial_points: Sequence[Mapping[str, Any]] = (),
+        earlier: SearchResult | None = None,
         fresh: bool = False,
         accept_changed_model: bool = False,
         data_description: Mapping[str, Any] | None = None,
@@ -135,6 +136,8 @@ class HyperparameterOptimizer:
             patience: End after so many trials without a better value.
             target: End when a value is no larger than this.
             initial_points: Parameters to try first, in a new study.
+            earlier: What an earlier search of the same model on the same data found: a new study
+                starts from its trials that fit the space, and they count.
             fresh: Begin a new study; the old one stays beside it.
             accept_changed_model: Go on although the model's source has changed.
             data_description: Where the data come from, kept with the results.
@@ -193,6 +196,7 @@ class HyperparameterOptimizer:
             pruner=pruner,
             seed=seed,
             initial_points=initial_points,
+            earlier=earlier,
             fresh=fresh,
             accept_changes=accept_changed_model,
             description=describe_search(objective, self.search_space, data_description or {}),

@@ -44,9 +44,14 @@ def summary_lines(result: SearchResult) -> list[str]:
     if model := result.get("model"):
         lines.append(f"Model: {model['name']}")
     lines.append(f"Trials: {len(result.trials)} ({_endings(result)})")
+    if earlier := result.get("earlier"):
+        lines.append(earlier_line(earlier))
     lines.append(f"Total time: {result.total_time:.2f}s")
     if best := result.best_trial:
-        lines.append(f"Best value: {best.value:.4f}{_unit(result)} (trial {best.number})")
+        where = f"trial {best.number}"
+        if origin := best.origin:
+            where += f": trial {origin['trial']} of {origin['study_name']} in {origin['storage']}"
+        lines.append(f"Best value: {best.value:.4f}{_unit(result)} ({where})")
     if baseline := best_baseline(result):
         name, loss = baseline
         lines.append(f"Best n-gram on the same notes: {loss:.4f}{_unit(result)} ({name})")
@@ -61,10 +66,22 @@ def beginning_lines(before: SearchResult, n_trials: int) -> list[str]:
         n_trials: The total of trials.
     """
     done = len(before.trials)
-    how = f"going on after {done} of {n_trials} trials" if done else "a new search"
+    has_begun = any(trial.origin is None for trial in before.trials)
+    how = f"going on after {done} of {n_trials} trials" if has_begun else "a new search"
     study = f"Study {before['study_name']} in {before['storage']}, seed {before['seed']}: {how}"
     space = before.space.describe() if before.space else []
-    return [study, *(f"  {line}" for line in space)]
+    lines = [study, *(f"  {line}" for line in space)]
+    if earlier := before.get("earlier"):
+        lines.append(f"{earlier_line(earlier)}, and count among the {n_trials}")
+    return lines
+
+
+def earlier_line(earlier: Mapping[str, Any]) -> str:
+    """What a search has taken over from an earlier one, and what kept the others out."""
+    study = f"{earlier['study_name']} in {earlier['storage']}"
+    misfits = ", ".join(f"{name} {count}" for name, count in earlier["misfits"].items())
+    others = f" (others do not: {misfits})" if misfits else ""
+    return f"{earlier['trials']} of {earlier['of']} trials of {study} fit{others}"
 
 
 def ending_lines(result: SearchResult, folder: Path | None) -> list[str]:

@@ -24,14 +24,16 @@ class StorageAsOf(StorageProxy):
     Args:
         storage: Where everything is read and written.
         slots: How many trials run at the same time.
+        n_given: How many of the first had ended before any of them began.
 
     Attributes:
         number: The trial that asks.
     """
 
-    def __init__(self, storage: BaseStorage, slots: int) -> None:
+    def __init__(self, storage: BaseStorage, slots: int, n_given: int = 0) -> None:
         super().__init__(storage)
         self._slots = slots
+        self._n_given = n_given
         self._known: dict[tuple[int, frozenset[TrialState]], _Known] = {}
         self.number = 0
 
@@ -44,7 +46,7 @@ class StorageAsOf(StorageProxy):
         """The trials up to the one that asks."""
         every = self._storage.get_all_trials(study_id, deepcopy=False)
         wanted = frozenset(state for state in TrialState if states is None or state in states)
-        n_known = max(0, self.number - self._slots + 1)
+        n_known = max(min(self._n_given, self.number), self.number - self._slots + 1)
         seen = self._known.setdefault((study_id, wanted), _Known(wanted)).among(every[:n_known])
         if TrialState.RUNNING in wanted:
             seen += [_as_running(trial) for trial in every[n_known : self.number]]
@@ -82,13 +84,14 @@ class StudyAsOf:
     Args:
         study: The study; its sampler and pruner are used.
         slots: How many trials run at the same time; None to show everything as it stands.
+        n_given: How many of the first had ended before any of them began.
     """
 
-    def __init__(self, study: optuna.Study, slots: int | None) -> None:
+    def __init__(self, study: optuna.Study, slots: int | None, n_given: int = 0) -> None:
         self._study = study
         self._view: StorageAsOf | None = None
         if slots is not None:
-            self._view = StorageAsOf(study._storage, slots)
+            self._view = StorageAsOf(study._storage, slots, n_given)
             self._study = optuna.Study(study.study_name, self._view, study.sampler, study.pruner)
 
     def seen_by(self, number: int) -> optuna.Study:

@@ -14,7 +14,8 @@ class Budget:
     Attributes:
         n_trials: The total of trials, those of earlier runs included.
         timeout_s: Seconds for this run alone; None for no limit.
-        patience: Trials in a row without a better value; None for no limit.
+        patience: Trials in a row without a better value, those of an earlier search not
+            counted; None for no limit.
         target: Enough is a value no larger than this; None for never.
     """
 
@@ -76,7 +77,7 @@ def _standing(ended: Sequence[TrialRecord]) -> tuple[int, float]:
     """How many trials ended since the best value, and that value."""
     since, best = 0, float("inf")
     for trial in ended:
-        since += 1
+        since += trial.origin is None
         if trial.counts and trial.value is not None and trial.value < best:
             since, best = 0, trial.value
     return since, best

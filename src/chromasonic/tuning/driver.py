@@ -20,6 +20,7 @@ from chromasonic.errors import StudyError, StudyInUse, one_line
 from chromasonic.tuning.as_of import StudyAsOf
 from chromasonic.tuning.budget import Budget
 from chromasonic.tuning.checkpoints import CheckpointFolders
+from chromasonic.tuning.earlier import n_taken_over
 from chromasonic.tuning.endings import Ending
 from chromasonic.tuning.executors.protocol import (
     EpochEnded,
@@ -109,7 +110,9 @@ class Driver:
         self._checkpoints = CheckpointFolders(checkpoints, identity(study))
         self._cancelled = cancelled
         self._require_lease = require_lease
-        self._view = StudyAsOf(study, executor.slots if self._rules.deterministic else None)
+        self._n_given = n_taken_over(study)
+        slots = executor.slots if self._rules.deterministic else None
+        self._view = StudyAsOf(study, slots, self._n_given)
         self._open_ledger = partial(Ledger, study, self._view, space, settings or {})
         self._ledger: Ledger
         self._running: dict[int, _Running] = {}
@@ -189,8 +192,8 @@ class Driver:
     def _ended_for(self, number: int) -> list[TrialRecord]:
         """The trials that have ended, as far as that one may know."""
         ended = self._ledger.ended
-        last = number - self._executor.slots
-        known = [n for n in ended if n <= last] if self._rules.deterministic else list(ended)
+        n_known = max(self._n_given, number - self._executor.slots + 1)
+        known = [n for n in ended if n < n_known] if self._rules.deterministic else list(ended)
         return [ended[n] for n in sorted(known)]
 
     def _submit(self, frozen: FrozenTrial) -> None:

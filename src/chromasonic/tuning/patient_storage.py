@@ -36,7 +36,7 @@ class PatientStorage(StorageProxy):
 
     A connection may be lost after the database has kept what it was told and before it said so.
     The repeated call then finds its own work done, which counts as success. Only a trial that is
-    created again leaves one behind that nobody knows of: empty and running, or queued twice.
+    begun again leaves one behind that nobody knows of: empty and running, or queued twice.
 
     Args:
         storage: What is asked.
@@ -161,6 +161,21 @@ class PatientStorage(StorageProxy):
 
         self._pass(delete)
 
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        """The id of the trial; of one that had ended before, also what a lost attempt has made."""
+        attempt = 0
+
+        def create() -> int:
+            nonlocal attempt
+            attempt += 1
+            if attempt > 1 and template_trial is not None and template_trial.state.is_finished():
+                newest = self._storage.get_all_trials(study_id, deepcopy=False)[-1:]
+                if newest and _is_made_from(newest[0], template_trial):
+                    return newest[0]._trial_id
+            return self._storage.create_new_trial(study_id, template_trial)
+
+        return self._pass(create)
+
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
     ) -> bool:
@@ -182,6 +197,10 @@ class PatientStorage(StorageProxy):
             )
 
         return self._pass(store)
+
+
+def _is_made_from(trial: FrozenTrial, template: FrozenTrial) -> bool:
+    return trial.state == template.state and trial.user_attrs == template.user_attrs
 
 
 def _holds(trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> bool:

@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from chromasonic.bayesopt import Space, parameter_importance
 from chromasonic.bayesopt.importance import Effect
+from chromasonic.bayesopt.space import Value
 from chromasonic.tuning.endings import Ending
 from chromasonic.tuning.study import attribute
 
@@ -40,7 +41,8 @@ class TrialRecord:
         training_time: Seconds its epochs took.
         n_parameters: Size of the model, if the objective told it.
         learning_curve: A row each epoch: `epoch`, `loss`, `train_loss`, `seconds`, metrics.
-        settings: The sampler, pruner and device it ran with.
+        settings: The sampler, pruner and device it ran with; under `from` the `study_name`,
+            `storage` and number of the `trial` where it ran, if that was an earlier search.
     """
 
     number: int
@@ -61,6 +63,11 @@ class TrialRecord:
     def counts(self) -> bool:
         """Whether its value stands beside others: it was trained to its own end."""
         return self.state == TrialState.COMPLETE.name and self.value is not None
+
+    @property
+    def origin(self) -> Mapping[str, Any] | None:
+        """Where it ran, if that was an earlier search; None for a trial of its own search."""
+        return self.settings.get("from")
 
     def negated(self) -> "TrialRecord":
         """The same with all losses of the other sign, as a maximised objective gave them."""
@@ -99,6 +106,8 @@ class SearchResult(Mapping[str, Any]):
         description: What was searched, as the front end keeps it with the study.
         stopped_by: Why this run ended: `n_trials`, `timeout`, `patience`, `target`,
             `exhausted` or `interrupted`; None if the search was only read.
+        fingerprint: What must stay the same for the search to go on, by name.
+        identity: What tells its study from every other one.
     """
 
     trials: tuple[TrialRecord, ...]
@@ -106,6 +115,8 @@ class SearchResult(Mapping[str, Any]):
     description: Mapping[str, Any]
     timestamp: str
     stopped_by: str | None = None
+    fingerprint: Mapping[str, Any] = field(default_factory=dict)
+    identity: str | None = None
 
     @property
     def best_trial(self) -> TrialRecord | None:
@@ -137,10 +148,25 @@ class SearchResult(Mapping[str, Any]):
         """
         if (space := self.space) is None:
             return None
-        counted = [t for t in self.trials if t.counts and space.contains(t.params)]
-        losses = [math.nan if t.value is None else self.sign * t.value for t in counted]
-        found = parameter_importance(space, [t.params for t in counted], losses) or []
+        found = parameter_importance(space, *self.observations()) or []
         return [Importance(e.names[0], e.main, e.total) for e in found] or None
+
+    def observations(self) -> tuple[list[dict[str, Value]], list[float]]:
+        """What was tried, as points of the space, and the losses, smaller is better.
+
+        The loss is nan where a trial's value does not stand beside others. A trial that ran
+        before a parameter was held constant counts as if it had been.
+        """
+        points: list[dict[str, Value]] = []
+        losses: list[float] = []
+        if (space := self.space) is None:
+            return points, losses
+        for trial in self.trials:
+            point = space.with_constants(trial.params)
+            if space.contains(point):
+                points.append(point)
+                losses.append(self.sign * (trial.value or 0.0) if trial.counts else math.nan)
+        return points, losses
 
     def ranking(self) -> list[TrialRecord]:
         """The trials whose values stand beside each other, best first."""
@@ -196,6 +222,8 @@ def read_result(study: Study, stopped_by: str | None = None) -> SearchResult:
         description=description,
         timestamp=datetime.now().isoformat(),
         stopped_by=stopped_by,
+        fingerprint=attribute(study, "fingerprint", {}),
+        identity=attribute(study, "identity"),
     )
 
 

@@ -12,6 +12,7 @@ from optuna.storages import BaseStorage, InMemoryStorage
 
 from chromasonic.bayesopt import Space
 from chromasonic.errors import StudyError, StudyInUse
+from chromasonic.tuning.earlier import described, n_taken_over, require_comparable, take_over
 from chromasonic.tuning.lease import Lease, lease_url
 from chromasonic.tuning.mirrored_storage import MirroredStorage
 from chromasonic.tuning.patient_storage import PatientStorage
@@ -70,6 +71,7 @@ class SearchPlan:
         pruner: A name of `choose_pruner`.
         seed: Of everything random; None to draw one.
         initial_points: What a new study tries first.
+        earlier: What an earlier search found, whose trials that fit a new study starts from.
         fresh: Begin a new study beside the old one.
         accept_changes: Go on although an acceptable part of the fingerprint has changed.
         description: Kept with the study, and in the result.
@@ -85,6 +87,7 @@ class SearchPlan:
     pruner: str = "median"
     seed: int | None = None
     initial_points: Sequence[Mapping[str, Any]] = ()
+    earlier: SearchResult | None = None
     fresh: bool = False
     accept_changes: bool = False
     description: Mapping[str, Any] = field(default_factory=dict)
@@ -100,6 +103,9 @@ class SearchPlan:
             raise ValueError(f"a seed must be a whole number of at least 0, but got {seed!r}.")
         for point in self.initial_points:
             self.space.validate(point)
+        if self.earlier is not None:
+            _check_earlier(self.earlier)
+            require_comparable(self.earlier, self.fingerprint, accept_changes=self.accept_changes)
 
 
 @dataclass(frozen=True)
@@ -161,11 +167,20 @@ def open_session(
         seed = settle_seed(study, plan.seed)
         study.sampler = choose_sampler(plan.sampler, plan.space, seed)
         study.pruner = choose_pruner(plan.pruner, plan.num_epochs)
+        take_over(study, plan.space, plan.earlier)
         if attribute(study, "begun") is None:
             _begin(study, plan)
         identity = {"study_name": study.study_name, "seed": seed, "storage": safe_url(url)}
-        set_attribute(study, "description", {**identity, **plan.description})
+        set_attribute(study, "description", {**identity, **plan.description, **described(study)})
         yield Session(study, seed, patient, lease.require if lease else lambda: None)
+
+
+def _check_earlier(earlier: object) -> None:
+    if not isinstance(earlier, SearchResult):
+        raise TypeError(
+            f"earlier must be the result of a search, but got {type(earlier).__name__}. "
+            "Pass what tune or optimize returned."
+        )
 
 
 def _own_storage(output_dir: Path | None) -> str | BaseStorage:
@@ -174,7 +189,8 @@ def _own_storage(output_dir: Path | None) -> str | BaseStorage:
 
 def _begin(study: optuna.Study, plan: SearchPlan) -> None:
     """Queues the first points of a new study, those only that a driver that died left out."""
-    for point in plan.initial_points[len(study.get_trials(deepcopy=False)) :]:
+    n_queued = len(study.get_trials(deepcopy=False)) - n_taken_over(study)
+    for point in plan.initial_points[n_queued:]:
         study.enqueue_trial(dict(point))
     set_attribute(study, "begun", True)
 
@@ -226,7 +242,11 @@ def require_running(output_dir: Path) -> None:
 
 
 def read_session(
-    output_dir: Path, study_name: str | None, storage: str | None = None
+    output_dir: Path,
+    study_name: str | None,
+    storage: str | None = None,
+    *,
+    options: tuple[str, str] = ("--storage", "--study-name"),
 ) -> SearchResult:
     """The result of the newest study of that name, without changing anything.
 
@@ -234,6 +254,7 @@ def read_session(
         output_dir: Where its search left it, if not in `storage`.
         study_name: What it is called; None for the only one there is.
         storage: A database URL.
+        options: What gives a storage and a name on the command line, for messages.
 
     Raises:
         StudyError: There is none, or there are several.
@@ -242,7 +263,7 @@ def read_session(
     if storage is None and not file.exists():
         raise StudyError(
             f"there must be a search in {output_dir}, but it has no {STUDY_FILE}. "
-            "Give the directory of a search, or --storage."
+            f"Give the directory of a search, or {options[0]}."
         )
     url = storage or sqlite_url(file)
     opened = open_storage(url)
@@ -254,7 +275,7 @@ def read_session(
         wanted = "one study" if study_name is None else f"a study {study_name!r}"
         raise StudyError(
             f"there must be {wanted} in {safe_url(url)}, "
-            f"but it holds {', '.join(names) or 'none'}. Give --study-name."
+            f"but it holds {', '.join(names) or 'none'}. Give {options[1]}."
         )
     with _quiet_optuna():
         return read_result(optuna.load_study(storage=opened, study_name=newest))

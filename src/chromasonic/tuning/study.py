@@ -3,7 +3,7 @@
 import json
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,6 +119,18 @@ def settle_seed(study: optuna.Study, seed: int | None) -> int:
     return int(stored)
 
 
+def changed_parts(stored: Mapping[str, Any], fingerprint: Fingerprint) -> list[str]:
+    """The names of what is not as it was stored."""
+    wanted = _as_json(fingerprint)
+    return [name for name in {**stored, **wanted} if stored.get(name) != wanted.get(name)]
+
+
+def differences(names: Sequence[str], stored: Mapping[str, Any], fingerprint: Fingerprint) -> str:
+    """What these parts were when they were stored, and what they are now."""
+    wanted = _as_json(fingerprint)
+    return "; ".join(_difference(n, stored.get(n), wanted.get(n)) for n in names)
+
+
 def _sign(study: optuna.Study, fingerprint: Fingerprint) -> None:
     """Keeps with a new study what it is of; the fingerprint, last, makes it whole."""
     set_attribute(study, "schema_version", SCHEMA_VERSION)
@@ -143,17 +155,16 @@ def _require_same(study: optuna.Study, fingerprint: Fingerprint, accept_changes:
             f"the study {study.study_name!r} was not made by chromasonic. "
             "Choose another study name."
         )
-    wanted = _as_json(fingerprint)
-    changed = [name for name in {**stored, **wanted} if stored.get(name) != wanted.get(name)]
+    changed = changed_parts(stored, fingerprint)
     if accept_changes and fingerprint.acceptable.issuperset(changed):
         if changed:
-            set_attribute(study, "fingerprint", wanted)
+            set_attribute(study, "fingerprint", _as_json(fingerprint))
         return
     if changed:
-        differences = "; ".join(_difference(n, stored.get(n), wanted.get(n)) for n in changed)
         hint = fingerprint.hint if fingerprint.acceptable.issuperset(changed) else ""
         raise StudyMismatch(
-            f"the study {study.study_name!r} was started with another {differences}. "
+            f"the study {study.study_name!r} was started with another "
+            f"{differences(changed, stored, fingerprint)}. "
             "Use what it was started with, begin a new one with fresh (--fresh), "
             f"or choose another output directory{hint}."
         )

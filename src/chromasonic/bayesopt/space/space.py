@@ -118,6 +118,14 @@ class Space(Mapping[str, Parameter]):
             return False
         return True
 
+    def with_constants(self, params: Params) -> dict[str, Value]:
+        """The same values, but of each parameter that is held constant the one it is held at.
+
+        What was tried before a parameter was held constant is a point of the space this way.
+        """
+        held = {name: p.value for name, p in self.items() if isinstance(p, Fixed)}
+        return {name: held.get(name, value) for name, value in params.items()}
+
     def encode(self, points: Iterable[Params]) -> NDArray[np.float64]:
         """The points as rows of the unit cube.
 

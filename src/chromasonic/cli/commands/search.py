@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from chromasonic.cli.earlier import read_earlier
 from chromasonic.cli.exits import errors_in_one_line, leave, require_extra
 from chromasonic.cli.options import (
     Address,
@@ -14,6 +15,8 @@ from chromasonic.cli.options import (
     Device,
     Executor,
     Fresh,
+    From,
+    FromStudy,
     Jobs,
     MemoryLimit,
     NoDeterministic,
@@ -77,6 +80,8 @@ def search(
     storage: Storage = None,
     study_name: StudyName = "melody_search",
     fresh: Fresh = False,
+    from_: From = None,
+    from_study: FromStudy = None,
     accept_changed_model: Annotated[
         bool, typer.Option("--accept-changed-model", help="Go on though the source differs.")
     ] = False,
@@ -130,6 +135,7 @@ def search(
             storage,
             patience=patience,
             target=target,
+            earlier=read_earlier(from_, from_study),
             fresh=fresh,
             accept_changed_model=accept_changed_model,
             data_description=source.describe(),

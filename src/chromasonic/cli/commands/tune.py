@@ -6,12 +6,15 @@ from typing import Annotated
 
 import typer
 
+from chromasonic.cli.earlier import read_earlier
 from chromasonic.cli.exits import errors_in_one_line, leave, require_extra
 from chromasonic.cli.options import (
     Address,
     Debug,
     Executor,
     Fresh,
+    From,
+    FromStudy,
     Jobs,
     MemoryLimit,
     NoDeterministic,
@@ -54,6 +57,8 @@ def tune(
         str | None, typer.Option(help="Name of the study; default: the function's.")
     ] = None,
     fresh: Fresh = False,
+    from_: From = None,
+    from_study: FromStudy = None,
     accept_changed_source: Annotated[
         bool, typer.Option("--accept-changed-source", help="Go on though the source differs.")
     ] = False,
@@ -107,6 +112,7 @@ def tune(
             deterministic=not no_deterministic,
             address=address,
             gpus_per_trial=gpus_per_trial,
+            earlier=read_earlier(from_, from_study),
             fresh=fresh,
             accept_changed_source=accept_changed_source,
         )

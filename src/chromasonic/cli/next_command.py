@@ -1,0 +1,74 @@
+"""The command that goes on from a search with another space."""
+
+import re
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from chromasonic.tuning.records import SearchResult
+
+_DEFAULTS = {"sampler": "gp", "pruner": "median", "executor": "process"}
+_OF_DATA = {"source": "--data", "n_sequences": "--n-sequences", "seed": "--data-seed"}
+
+
+def next_command(
+    result: "SearchResult", earlier: list[str], space: Path, output_dir: Path, n_trials: int
+) -> list[str] | None:
+    """Its words; None where the search was begun from Python, with what no option can give.
+
+    Args:
+        result: What the search has found.
+        earlier: The options that say where it is.
+        space: The file of the next space.
+        output_dir: Where the next search goes.
+        n_trials: The total of its trials.
+    """
+    what = _objective(result) if "objective" in result else _melody_model(result)
+    if what is None:
+        return None
+    own = [trial.settings for trial in result.trials if trial.origin is None]
+    settings: dict[str, Any] = own[-1] if own else {}
+    how = [
+        word
+        for name in ("sampler", "pruner", "executor", "device")
+        if settings.get(name, _DEFAULTS.get(name)) != _DEFAULTS.get(name)
+        for word in (f"--{name}", str(settings[name]))
+    ]
+    where = ["--space", str(space), "--output-dir", str(output_dir), "--n-trials", str(n_trials)]
+    return ["chromasonic", *what, *earlier, *where, *how]
+
+
+def next_output_dir(output_dir: Path) -> Path:
+    """A directory beside it that is not there yet."""
+    stem = re.sub(r"_refined(_\d+)?$", "", output_dir.name or output_dir.resolve().name)
+    number, found = 1, output_dir.with_name(f"{stem}_refined")
+    while found.exists():
+        number += 1
+        found = output_dir.with_name(f"{stem}_refined_{number}")
+    return found
+
+
+def _objective(result: "SearchResult") -> list[str] | None:
+    if (name := result.get("imported_from")) is None:
+        return None
+    return ["tune", name, *(["--maximize"] if result.maximize else [])]
+
+
+def _melody_model(result: "SearchResult") -> list[str] | None:
+    model = _name_of_model(result["model"]["name"])
+    described = {"train", "validation", "sha256"}
+    data = {key: value for key, value in result["data"].items() if key not in described}
+    if model is None or data.keys() != _OF_DATA.keys():
+        return None
+    words = [word for key, value in data.items() for word in (_OF_DATA[key], str(value))]
+    return ["search", "--model", model, "--epochs", str(result["num_epochs"]), *words]
+
+
+def _name_of_model(searched: str) -> str | None:
+    if find_spec("torch") is None:
+        return None
+    from chromasonic.melody_generation.models import MODELS
+
+    classes = {f"{cls.__module__}.{cls.__qualname__}": name for name, cls in MODELS.items()}
+    return classes.get(searched)
