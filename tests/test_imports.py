@@ -29,7 +29,7 @@ def test_heavy_packages_stay_out_until_they_are_needed(statement):
     assert not {"torch", "matplotlib", "plotly", "ray"} & loaded
 
 
-@pytest.mark.parametrize("command", ["search", "tune", "report", "cancel"])
+@pytest.mark.parametrize("command", ["search", "tune", "refine", "report", "cancel"])
 def test_the_help_of_the_command_line_loads_no_heavy_package(command):
     loaded = modules_after(
         "from chromasonic.cli import app\n"

@@ -486,3 +486,11 @@ def test_a_matrix_of_another_shape_is_refused():
 def test_nan_in_the_column_of_an_active_parameter_is_refused():
     with pytest.raises(SpaceError, match=r"parameter 'x': a place in the unit interval .* nan"):
         Space({"x": Float(0, 1)}).decode([[math.nan]])
+
+
+def test_what_was_tried_before_a_parameter_was_held_constant_becomes_a_point():
+    space = Space({"x": Float(0.0, 1.0), "c": Fixed(3)})
+    assert space.with_constants({"x": 0.5, "c": 7}) == {"x": 0.5, "c": 3}
+    assert space.contains(space.with_constants({"x": 0.5, "c": 7}))
+    # What is missing or unknown stays so.
+    assert space.with_constants({"x": 2.0, "y": 1}) == {"x": 2.0, "y": 1}

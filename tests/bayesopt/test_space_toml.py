@@ -100,6 +100,43 @@ def test_any_range_reads_back_equal(low, width, log):
     assert space_from_toml(space_to_toml(space)) == space
 
 
+@st.composite
+def parameters(draw):
+    """Any kind of parameter, with any of its attributes."""
+    log = draw(st.booleans())
+    match draw(st.sampled_from(["float", "stepped", "integer", "ordinal", "categorical"])):
+        case "float":
+            low = draw(st.floats(1e-9 if log else -1e6, 1e6))
+            return Float(low, low + draw(st.floats(1e-2, 1e6)), log=log)
+        case "stepped":
+            step = draw(st.sampled_from([0.1, 0.25, 3.0]))
+            low = draw(st.integers(1, 50)) * step
+            return Float(low, low + draw(st.integers(1, 99)) * step, log=log, step=step)
+        case "integer":
+            step, low = draw(st.integers(1, 9)), draw(st.integers(1 if log else -99, 99))
+            return Integer(low, low + step + draw(st.integers(0, 999)), log=log, step=step)
+        case "ordinal":
+            finite = st.floats(-1e9, 1e9) | st.integers(-(10**9), 10**9)
+            return Ordinal(draw(st.lists(finite, min_size=1, unique=True)))
+        case _:
+            kinds = TEXT | st.booleans() | st.integers(2, 99)
+            return Categorical(draw(st.lists(kinds, min_size=1, unique=True)))
+
+
+@given(st.dictionaries(TEXT.filter(bool), parameters(), min_size=1), TEXT, st.randoms())
+def test_any_space_reads_back_equal_whatever_stands_in_its_comments(tables, comment, random):
+    space = Space(tables)
+    commented = random.sample(list(tables), random.randint(0, len(tables)))
+    text = space_to_toml(space, dict.fromkeys(commented, comment))
+    assert space_from_toml(text) == space
+
+
+def test_a_comment_stands_above_its_table():
+    space = Space({"x": Fixed(1), "y": Fixed(2)})
+    text = space_to_toml(space, {"y": "two lines\nof why", "unknown": "nothing"})
+    assert text == "[x]\nvalue = 1\n\n# two lines\n# of why\n[y]\nvalue = 2\n"
+
+
 def test_none_cannot_be_written():
     for parameter in (Fixed(None), Categorical(["a", None])):
         with pytest.raises(SpaceError, match="parameter 'x': a value in TOML must not be None"):

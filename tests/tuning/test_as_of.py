@@ -57,6 +57,17 @@ def test_a_trial_sees_early_ones_as_they_are_and_late_ones_as_running(study, slo
                 assert trial == study.trials[trial.number]
 
 
+def test_trials_that_were_given_are_known_to_all_that_begin(study):
+    view = StorageAsOf(study._storage, slots=5, n_given=4)
+    for number in range(4, N_TRIALS + 1):
+        view.number = number
+        n_known = max(4, number - 4)
+        seen = view.get_all_trials(study._study_id)
+        assert seen[:n_known] == study.trials[:n_known]
+        between = seen[n_known:number]
+        assert {trial.state for trial in between} <= {TrialState.RUNNING}
+
+
 def test_of_a_late_trial_nothing_is_seen_but_what_was_proposed(study):
     view = StorageAsOf(study._storage, 4)
     view.number = 6

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from chromasonic.tuning.budget import Budget
@@ -88,3 +90,16 @@ def test_a_patience_that_makes_no_sense_is_refused(bad):
 def test_a_timeout_that_makes_no_sense_is_refused(bad):
     with pytest.raises(ValueError, match="timeout must be more than 0 seconds"):
         Budget(1, timeout_s=bad)
+
+
+def test_trials_of_an_earlier_search_set_the_mark_but_use_up_no_patience():
+    budget = Budget(99, patience=2)
+    earlier = [
+        replace(record, settings={"from": {"trial": record.number}})
+        for record in trials(0.5, 1.0, 1.0, 1.0)
+    ]
+    later = [trial(number, 1.0) for number in (4, 5)]
+    assert spent(budget, earlier) is None
+    assert spent(budget, [*earlier, later[0]]) is None
+    assert spent(budget, [*earlier, *later]) == "patience"
+    assert spent(Budget(99, target=0.5), earlier) == "target"

@@ -378,3 +378,23 @@ def test_a_full_disk_is_waited_for(tmp_path, run_child):
     connection.close()
     assert values == [(float(number),) for number in range(20)]
     assert check == "ok"
+
+
+def test_an_ended_trial_whose_making_was_lost_is_not_made_twice(storage, database):
+    study_id = storage.create_new_study(MINIMIZE)
+    templates = [
+        create_trial(
+            state=TrialState.FAIL,
+            intermediate_values={1: float("nan")},
+            user_attrs={"epochs": [{"loss": float("nan")}], "number": number},
+        )
+        for number in range(2)
+    ]
+    for template in templates:
+        database.after = 1
+        storage.create_new_trial(study_id, template)
+    assert [t.user_attrs["number"] for t in storage.get_all_trials(study_id)] == [0, 1]
+    # One that failed before it was made is made.
+    database.before = 1
+    trial_id = storage.create_new_trial(study_id, templates[0])
+    assert storage.get_trial(trial_id).number == 2

@@ -45,7 +45,7 @@ _LEAST_WIDTH = 0.2
 _MOST_WIDTH = 0.75
 _FEWEST_BEYOND = 2
 _FEWEST_TRIES = 5
-_N_PLACES = 1000
+_N_PLACES = 200
 
 
 class Action(StrEnum):

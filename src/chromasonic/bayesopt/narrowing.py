@@ -54,8 +54,10 @@ def _shorter(parameter: Float, low: float, high: float) -> Float:
     start, end = parameter.from_unit(low), parameter.from_unit(high)
     sizes = (start, end) if parameter.log else (end - start, end - start)
     below, above = (Decimal(1).scaleb(math.floor(math.log10(size)) - 1) for size in sizes)
-    start = float(Decimal(start).quantize(below, rounding=ROUND_FLOOR))
-    end = float(Decimal(end).quantize(above, rounding=ROUND_CEILING))
+    # Through twelve digits, or a tenth, whose float is a little more, would become 0.11.
+    first, last = (Decimal(f"{value:.12g}") for value in (start, end))
+    start = float(first.quantize(below, rounding=ROUND_FLOOR))
+    end = float(last.quantize(above, rounding=ROUND_CEILING))
     return replace(parameter, low=max(parameter.low, start), high=min(parameter.high, end))
 
 

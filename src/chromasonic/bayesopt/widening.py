@@ -14,13 +14,14 @@ from typing import Any
 
 from chromasonic.bayesopt.space import Float, Integer, Ordinal, Parameter
 
-_MOST_RATIO = 10
+_MOST_RATIO = 10.0
 # Twice the high end is taken where that is nearly as much again: 64 to 512 becomes 64 to 1024.
 _NEARLY = 0.15
 # What of the way to a natural end is taken, where it could be reached.
 _SHARE_OF_ROOM = 0.9
 # Ratios of neighbours that differ by no more are meant to be one, as in 1, 3, 10, 30.
 _ALIKE = 1.25
+_ROUNDING = 1.0 + 1e-9
 
 
 def widened(parameter: Parameter, *, upwards: bool) -> Parameter | None:
@@ -50,15 +51,14 @@ def _longer(parameter: Float, upwards: bool) -> Float | None:
     distance = distance if distance < room else _SHARE_OF_ROOM * room
     if distance <= 0:
         return None
-    # Without the rounding 0.1 + 0.2 would be the next end.
     if upwards:
-        return replace(parameter, high=float(f"{parameter.high + distance:.12g}"))
-    return replace(parameter, low=float(f"{parameter.low - distance:.12g}"))
+        return replace(parameter, high=_rounded(parameter.high + distance))
+    return replace(parameter, low=_rounded(parameter.low - distance))
 
 
 def _with_more_steps(parameter: Float | Integer, upwards: bool) -> Parameter | None:
     low, high, step = (_exact(n) for n in (parameter.low, parameter.high, parameter.step or 1))
-    count = max(1, int(_exact(_as_much_again(parameter, upwards)) / step))
+    count = max(1, int(_exact(_rounded(_as_much_again(parameter, upwards))) / step))
     room = _room(low, high, upwards)
     if room != math.inf:
         count = min(count, math.ceil(Fraction(room) / step) - 1)
@@ -92,7 +92,7 @@ def _as_much_again(parameter: Float | Integer, upwards: bool) -> float:
     """How far the end would move if nothing stood in its way."""
     low, high = float(parameter.low), float(parameter.high)
     if parameter.log:
-        ratio = min(high / low, float(_MOST_RATIO))
+        ratio = min(high / low, _MOST_RATIO)
         return high * (ratio - 1.0) if upwards else low * (1.0 - 1.0 / ratio)
     span = high - low
     is_near = low >= 0.0 and abs(high - span) <= _NEARLY * (high + span)
@@ -110,7 +110,8 @@ def _by_ratio(choices: Sequence[Fraction], upwards: bool) -> list[Fraction]:
     if not (is_exact or is_meant):
         return []
     ratio = ratios[0] if is_exact else Fraction(math.prod(ratios) ** (1 / len(ratios)))
-    factors = [ratio**n for n in range(1, len(choices)) if n == 1 or ratio**n <= _MOST_RATIO]
+    most = _MOST_RATIO * _ROUNDING
+    factors = [ratio**n for n in range(1, len(choices)) if n == 1 or ratio**n <= most]
     new = [choices[-1] * factor if upwards else choices[0] / factor for factor in factors]
     if not is_exact:
         new = [Fraction(f"{float(value):.0e}") for value in new]
@@ -127,3 +128,8 @@ def _by_step(choices: Sequence[Fraction], upwards: bool) -> list[Fraction]:
 def _exact(number: float) -> Fraction:
     """The number as it is written: a tenth, not the float that is nearest to it."""
     return Fraction(repr(number))
+
+
+def _rounded(number: float) -> float:
+    """The number without what rounding has left on it: 0.3, not 0.1 + 0.2."""
+    return float(f"{number:.12g}")

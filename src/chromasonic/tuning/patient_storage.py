@@ -1,5 +1,6 @@
 """The storage of a study's only driver: it outlives a database that goes away for a while."""
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from typing import ParamSpec, TypeVar
@@ -200,7 +201,9 @@ class PatientStorage(StorageProxy):
 
 
 def _is_made_from(trial: FrozenTrial, template: FrozenTrial) -> bool:
-    return trial.state == template.state and trial.user_attrs == template.user_attrs
+    # As text, since nan equals nothing.
+    texts = {json.dumps(t.user_attrs, sort_keys=True) for t in (trial, template)}
+    return trial.state == template.state and len(texts) == 1
 
 
 def _holds(trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> bool:
