@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import optuna
@@ -25,6 +25,8 @@ from chromasonic.tuning.study import (
 )
 
 _NUMBER = "earlier_number"
+# Up to here they are stored in a few seconds.
+_MANY = 50
 
 
 def fitting_trials(earlier: SearchResult, space: Space) -> list[TrialRecord]:
@@ -67,10 +69,21 @@ def require_comparable(
         )
 
 
-def take_over(study: optuna.Study, space: Space, earlier: SearchResult | None) -> None:
+def take_over(
+    study: optuna.Study,
+    space: Space,
+    earlier: SearchResult | None,
+    on_wait: Callable[[str], None] = lambda line: None,
+) -> None:
     """Gives a new study the trials of an earlier search that fit; one that has begun keeps its.
 
     Each trial is stored whole, so that a search that is killed on the way goes on with the next.
+
+    Args:
+        study: The study, which nobody else drives.
+        space: What it searches.
+        earlier: What the earlier search has found; None to take over nothing.
+        on_wait: Told in one line of many trials, which take a while.
 
     Raises:
         StudyMismatch: The study has begun with other trials, or without any.
@@ -90,10 +103,12 @@ def take_over(study: optuna.Study, space: Space, earlier: SearchResult | None) -
         return
     there = {attribute(trial, _NUMBER) for trial in study.get_trials(deepcopy=False)}
     records = {record.number: record for record in earlier.trials}
-    for number in plan["trials"]:
-        if number not in there:
-            trial = _as_trial(records[number], earlier, space)
-            study._storage.create_new_trial(study._study_id, trial)
+    missing = [records[number] for number in plan["trials"] if number not in there]
+    if len(missing) >= _MANY:
+        on_wait(f"taking over {len(missing)} trials of {plan['study_name']}")
+    for record in missing:
+        trial = _as_trial(record, earlier, space)
+        study._storage.create_new_trial(study._study_id, trial)
 
 
 def n_taken_over(study: optuna.Study) -> int:

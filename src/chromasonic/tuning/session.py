@@ -167,7 +167,7 @@ def open_session(
         seed = settle_seed(study, plan.seed)
         study.sampler = choose_sampler(plan.sampler, plan.space, seed)
         study.pruner = choose_pruner(plan.pruner, plan.num_epochs)
-        take_over(study, plan.space, plan.earlier)
+        take_over(study, plan.space, plan.earlier, on_trouble)
         if attribute(study, "begun") is None:
             _begin(study, plan)
         identity = {"study_name": study.study_name, "seed": seed, "storage": safe_url(url)}
