@@ -210,10 +210,10 @@ def test_a_search_without_a_name_for_its_objective_says_how_to_go_on_from_python
     )
 
 
-def test_refine_asks_where_the_search_is(run):
+def test_refine_looks_where_a_search_leaves_its_results_unless_told_otherwise(run):
     done = run("refine")
     assert done.exit_code == 2
-    assert "--from" in done.stderr
+    assert "must be a search in hyperparameter_search_results" in done.stderr
 
 
 @pytest.mark.slow

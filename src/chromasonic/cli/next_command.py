@@ -9,7 +9,15 @@ if TYPE_CHECKING:
     from chromasonic.tuning.records import SearchResult
 
 _DEFAULTS = {"sampler": "gp", "pruner": "median", "executor": "process"}
-_OF_DATA = {"source": "--data", "n_sequences": "--n-sequences", "seed": "--data-seed"}
+_OF_DATA = {
+    "source": "--data",
+    "tokens": "--tokens",
+    "n_sequences": "--n-sequences",
+    "seed": "--data-seed",
+    "outside": "--outside",
+    "max_notes": "--max-notes",
+}
+_NOT_OPTIONS = {"train", "validation", "sha256", "options"}
 
 
 def next_command(
@@ -57,9 +65,9 @@ def _objective(result: "SearchResult") -> list[str] | None:
 
 def _melody_model(result: "SearchResult") -> list[str] | None:
     model = _name_of_model(result["model"]["name"])
-    described = {"train", "validation", "sha256"}
-    data = {key: value for key, value in result["data"].items() if key not in described}
-    if model is None or data.keys() != _OF_DATA.keys():
+    data = {**result["data"], **result["data"].get("options", {})}
+    data = {key: data[key] for key in data if key not in _NOT_OPTIONS}
+    if model is None or "source" not in data or not data.keys() <= _OF_DATA.keys():
         return None
     words = [word for key, value in data.items() for word in (_OF_DATA[key], str(value))]
     return ["search", "--model", model, "--epochs", str(result["num_epochs"]), *words]

@@ -34,7 +34,7 @@ Sampler = Annotated[SamplerName, typer.Option(help="How parameters are chosen.")
 Pruner = Annotated[PrunerName, typer.Option(help="How bad trials are ended.")]
 Seed = Annotated[int | None, typer.Option(min=0, help="Of all that is random; default: drawn.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Begin anew; what there is stays beside it.")]
-From = Annotated[
+Earlier = Annotated[
     str | None,
     typer.Option(
         "--from",
@@ -42,7 +42,7 @@ From = Annotated[
         help="Start from the trials of an earlier search, in a directory or database, that fit.",
     ),
 ]
-FromStudy = Annotated[
+EarlierStudy = Annotated[
     str | None, typer.Option(help="Name of the earlier study; default: the only one.")
 ]
 Timeout = Annotated[float | None, typer.Option(min=0.001, help="Seconds for this run.")]
@@ -89,7 +89,7 @@ Tokens = Annotated[
 
 From = Annotated[
     Path,
-    typer.Option("--from", help="The --output-dir of a search, or its optimization_results.json."),
+    typer.Option("--from", metavar="DIR", help="Where a search left its results."),
 ]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:N, mps, or auto.")]
 Top = Annotated[int, typer.Option(min=1, help="How many of the best configurations to compare.")]

@@ -8,15 +8,13 @@ import typer
 
 from chromasonic.cli.exits import errors_in_one_line
 from chromasonic.cli.next_command import next_command, next_output_dir
-from chromasonic.cli.options import Debug, Storage
+from chromasonic.cli.options import Debug, From, Storage
 
 SPACE_FILE = "refined_space.toml"
 
 
 def refine(
-    from_: Annotated[
-        Path, typer.Option("--from", metavar="DIR", help="Where a search left its results.")
-    ],
+    from_: From = Path("hyperparameter_search_results"),
     storage: Storage = None,
     study_name: Annotated[
         str | None, typer.Option(help="Name of the study; default: the only one.")

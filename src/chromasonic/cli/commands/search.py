@@ -13,10 +13,10 @@ from chromasonic.cli.options import (
     Data,
     Debug,
     Device,
+    Earlier,
+    EarlierStudy,
     Executor,
     Fresh,
-    From,
-    FromStudy,
     Jobs,
     MemoryLimit,
     NoDeterministic,
@@ -80,8 +80,8 @@ def search(
     storage: Storage = None,
     study_name: StudyName = "melody_search",
     fresh: Fresh = False,
-    from_: From = None,
-    from_study: FromStudy = None,
+    from_: Earlier = None,
+    from_study: EarlierStudy = None,
     accept_changed_model: Annotated[
         bool, typer.Option("--accept-changed-model", help="Go on though the source differs.")
     ] = False,

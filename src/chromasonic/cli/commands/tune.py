@@ -11,10 +11,10 @@ from chromasonic.cli.exits import errors_in_one_line, leave, require_extra
 from chromasonic.cli.options import (
     Address,
     Debug,
+    Earlier,
+    EarlierStudy,
     Executor,
     Fresh,
-    From,
-    FromStudy,
     Jobs,
     MemoryLimit,
     NoDeterministic,
@@ -57,8 +57,8 @@ def tune(
         str | None, typer.Option(help="Name of the study; default: the function's.")
     ] = None,
     fresh: Fresh = False,
-    from_: From = None,
-    from_study: FromStudy = None,
+    from_: Earlier = None,
+    from_study: EarlierStudy = None,
     accept_changed_source: Annotated[
         bool, typer.Option("--accept-changed-source", help="Go on though the source differs.")
     ] = False,
