@@ -5,6 +5,7 @@ n: tunes. F: factors of a note, such as its duration and its pitch.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 import numpy as np
@@ -102,6 +103,7 @@ def paired_difference(one: TuneNats, other: TuneNats, seed: int = 0) -> Interval
     return Interval(one.loss - other.loss, *np.percentile(samples, _PERCENTILES).tolist())
 
 
+@lru_cache(maxsize=2)
 def _draws(n_tunes: int, seed: int) -> Floats:
     """How often each tune is drawn in each bootstrap sample, shape (samples, n)."""
     rng = np.random.default_rng(seed)
