@@ -42,7 +42,7 @@ def test_the_interval_is_that_of_a_ratio_of_means():
 def test_intervals_hold_the_truth_as_often_as_they_say():
     held = 0
     for seed in range(100):
-        interval = loss_interval(scored(np.random.default_rng(seed), n=60), seed)
+        interval = loss_interval(scored(np.random.default_rng(seed), n=60))
         held += interval.low <= 1.7 <= interval.high
     # A binomial count of 100 at 0.95: 95, give or take three standard deviations.
     assert 88 <= held <= 99

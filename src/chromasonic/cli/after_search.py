@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def after_search(
-    results: Path, top: int, repeats: int, device: str, jobs: int | None
+    results: Path, top: int, repeats: int, device: str, executor: str, jobs: int | None
 ) -> "AfterSearch":
     """The search in a directory, with its melodies loaded again.
 
@@ -29,4 +29,4 @@ def after_search(
     search = FinishedSearch.from_source(read_results(results))
     folder = results if results.is_dir() else results.parent
     chosen = str(choose_device(device))
-    return AfterSearch(search, folder, top, repeats, chosen, jobs=jobs)
+    return AfterSearch(search, folder, top, repeats, chosen, executor, jobs)

@@ -36,7 +36,7 @@ class AfterSearch:
         top: How many of the best configurations are compared.
         repeats: The most trainings of each.
         device: `cpu`, `cuda`, `cuda:N`, `mps` or `auto`.
-        executor: `process` or `inline`.
+        executor: `process`, `inline`, or `ray` for the cluster that Ray finds.
         jobs: Trainings at the same time; None for what the machine can bear.
         verbose: Whether to show progress.
     """

@@ -67,7 +67,7 @@ class Workplace:
     Attributes:
         folder: Keeps their study and their models.
         device: `cpu`, `cuda`, `cuda:N`, `mps` or `auto`.
-        executor: `process` or `inline`.
+        executor: `process`, `inline`, or `ray` for the cluster that Ray finds.
         jobs: How many at the same time; None for what the machine can bear.
         console: Where progress is shown.
     """
@@ -179,13 +179,20 @@ def _run(
     fresh: bool,
 ) -> SearchResult:
     device = choose_device(workplace.device)
-    place = Place(workplace.executor, workplace.jobs, gpus=gpus_of(device))
+    place = Place(
+        workplace.executor,
+        workplace.jobs,
+        gpus=gpus_of(device),
+        gpus_per_trial=int(device.type == "cuda"),
+    )
+    # A trial that is given one GPU of its own sees no other.
+    sees_one = place.executor == "ray" or (place.executor == "process" and place.gpus)
     objective = MelodyObjective(
         search.model_class,
         search.kind,
         search.melodies,
         search.num_epochs,
-        torch.device(device.type) if place.gpus and place.executor != "inline" else device,
+        torch.device(device.type) if sees_one else device,
         stop_after,
     )
     identity = _hash(sorted(keys.values()))

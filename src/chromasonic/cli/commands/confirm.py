@@ -4,7 +4,7 @@ from pathlib import Path
 
 from chromasonic.cli.after_search import after_search
 from chromasonic.cli.exits import errors_in_one_line
-from chromasonic.cli.options import Debug, Device, From, Jobs, Repeats, Top
+from chromasonic.cli.options import Debug, Device, Executor, From, Jobs, Repeats, Top
 
 
 def confirm(
@@ -12,6 +12,7 @@ def confirm(
     top: Top = 5,
     repeats: Repeats = 5,
     device: Device = "auto",
+    executor: Executor = "process",
     jobs: Jobs = None,
     debug: Debug = False,
 ) -> None:
@@ -21,4 +22,4 @@ def confirm(
     command goes on.
     """
     with errors_in_one_line(debug):
-        after_search(from_, top, repeats, device, jobs).winner()
+        after_search(from_, top, repeats, device, executor, jobs).winner()

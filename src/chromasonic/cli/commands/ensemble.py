@@ -7,7 +7,7 @@ import typer
 
 from chromasonic.cli.after_search import after_search
 from chromasonic.cli.exits import errors_in_one_line
-from chromasonic.cli.options import Debug, Device, From, Jobs, Repeats, Top
+from chromasonic.cli.options import Debug, Device, Executor, From, Jobs, Repeats, Top
 
 
 def ensemble(
@@ -20,6 +20,7 @@ def ensemble(
     top: Top = 5,
     repeats: Repeats = 5,
     device: Device = "auto",
+    executor: Executor = "process",
     jobs: Jobs = None,
     debug: Debug = False,
 ) -> None:
@@ -28,5 +29,5 @@ def ensemble(
     It is scored once on the test melodies. Ctrl-C stops it, and the same command goes on.
     """
     with errors_in_one_line(debug):
-        after = after_search(from_, top, repeats, device, jobs)
+        after = after_search(from_, top, repeats, device, executor, jobs)
         after.ensemble(output_dir or after.results_dir / "ensemble", size)
