@@ -42,4 +42,6 @@ clean:
 
 .venv/installed-dev: .venv/installed pyproject.toml
 	$(BIN)/pip install --quiet --group dev
+# Not in the group: what it depends on, PyAudio, is for live playing and must be compiled.
+	$(BIN)/pip install --quiet --no-deps "tinysoundfont>=0.3"
 	touch $@

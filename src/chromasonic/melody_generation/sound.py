@@ -1,0 +1,116 @@
+"""A melody as sound, and sound as a WAV file."""
+
+from __future__ import annotations
+
+import wave
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from chromasonic.melody_generation.additive_synthesis import Samples, synthesize
+from chromasonic.melody_generation.played_notes import (
+    check_notes,
+    check_program,
+    check_tempo,
+    sample_bounds,
+)
+from chromasonic.melody_generation.soundfont import play_soundfont
+from chromasonic.tuning.files import write_whole
+
+# Half of it must lie above the highest note, 4186 Hz.
+LOWEST_SAMPLE_RATE, HIGHEST_SAMPLE_RATE = 11_025, 192_000
+
+_UNLIMITED = 0.8
+_FULL_SCALE = 32_767
+
+
+def render(
+    pitches: npt.ArrayLike,
+    durations: npt.ArrayLike,
+    tempo: float = 120.0,
+    sample_rate: int = 44_100,
+    *,
+    soundfont: Path | None = None,
+    program: int | None = None,
+) -> Samples:
+    """A melody as samples in [-1, 1], one channel; the last note rings out for 1.5 s.
+
+    Args:
+        pitches: MIDI pitches in 21..108, shape (n,), n at least 1.
+        durations: Ticks, 480 to a quarter, in 1..15360, shape (n,); each note begins where the
+            one before it ends.
+        tempo: Quarters a minute, in 10..1000.
+        sample_rate: Samples a second, in 11025..192000.
+        soundfont: A file of kind .sf2 or .sf3 whose instrument plays, instead of the built-in
+            one.
+        program: Which instrument of the soundfont, 0..127; its first if None.
+
+    Returns:
+        The same for the same arguments, shape (n_samples,).
+
+    Raises:
+        DataError: The notes are none that can be played, or the file is no soundfont.
+        ValueError: The tempo, the sample rate or the program is out of its range.
+        MissingExtra: A soundfont is given, but tinysoundfont is not installed.
+    """
+    keys, ticks = check_notes(pitches, durations)
+    check_tempo(tempo)
+    _check_sample_rate(sample_rate)
+    bounds = sample_bounds(ticks, tempo, sample_rate)
+    if soundfont is None:
+        return soft_limit(synthesize(keys, bounds, sample_rate))
+    if program is not None:
+        check_program(program)
+    return play_soundfont(soundfont, program, keys, bounds, sample_rate)
+
+
+def soft_limit(samples: Samples) -> Samples:
+    """The samples, unchanged up to 0.8 and bent smoothly towards 1 beyond it."""
+    room = 1.0 - _UNLIMITED
+    excess = np.maximum(np.abs(samples) - _UNLIMITED, 0.0)
+    kept = np.clip(samples, -_UNLIMITED, _UNLIMITED)
+    return np.asarray(kept + np.sign(samples) * room * np.tanh(excess / room), dtype=np.float32)
+
+
+def write_wav(path: Path, samples: npt.ArrayLike, sample_rate: int = 44_100) -> Path:
+    """Writes samples as a WAV file of 16 bits, whole or not at all, and returns where.
+
+    Args:
+        path: Where it goes; its folder is made.
+        samples: One channel, in [-1, 1], shape (n,).
+        sample_rate: Samples a second, in 11025..192000.
+
+    Raises:
+        ValueError: The samples are no such line, or the sample rate is out of its range.
+    """
+    values = np.asarray(samples, dtype=np.float64)
+    _check_sample_rate(sample_rate)
+    if values.ndim != 1 or not (np.abs(values) <= 1.0).all():
+        raise ValueError(
+            "samples must be one line of numbers in [-1, 1], "
+            f"but got shape {values.shape} and {_range(values)}. Use render, or scale them."
+        )
+    frames = np.rint(values * _FULL_SCALE).astype("<i2").tobytes()
+    write_whole(path, lambda unfinished: _write_frames(unfinished, frames, sample_rate))
+    return path
+
+
+def _write_frames(path: Path, frames: bytes, sample_rate: int) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(sample_rate)
+        file.writeframes(frames)
+
+
+def _range(values: npt.NDArray[np.float64]) -> str:
+    return f"values in {values.min():g}..{values.max():g}" if values.size else "no values"
+
+
+def _check_sample_rate(sample_rate: int) -> None:
+    if not LOWEST_SAMPLE_RATE <= sample_rate <= HIGHEST_SAMPLE_RATE:
+        raise ValueError(
+            f"sample_rate must lie in {LOWEST_SAMPLE_RATE}..{HIGHEST_SAMPLE_RATE} a second, "
+            f"but got {sample_rate}. Use 44100 if in doubt."
+        )
