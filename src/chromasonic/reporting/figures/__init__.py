@@ -7,6 +7,7 @@ from chromasonic.reporting.figures.learning_curves import (
     plot_learning_curves,
 )
 from chromasonic.reporting.figures.parameters import draw_parameters, plot_parameters
+from chromasonic.reporting.figures.piano_roll import draw_piano_roll, plot_piano_roll
 from chromasonic.reporting.figures.plots import write_plots
 
 __all__ = [
@@ -14,9 +15,11 @@ __all__ = [
     "draw_importance",
     "draw_learning_curves",
     "draw_parameters",
+    "draw_piano_roll",
     "plot_history",
     "plot_importance",
     "plot_learning_curves",
     "plot_parameters",
+    "plot_piano_roll",
     "write_plots",
 ]
