@@ -95,6 +95,36 @@ def test_a_part_of_drums_is_passed_over():
     assert line(content) == [(60, 480)]
 
 
+def named_parts(**steps):
+    """A score of one note in each part, with the part's name."""
+    names = "".join(
+        f"<score-part id='{name}'><part-name>{name}</part-name></score-part>" for name in steps
+    )
+    parts = "".join(
+        f"<part id='{name}'><measure>{note(step, duration=1) if step else ''}</measure></part>"
+        for name, step in steps.items()
+    )
+    return f"<score-partwise><part-list>{names}</part-list>{parts}</score-partwise>".encode()
+
+
+@pytest.mark.parametrize("name", ["Soprano", "Voice", "Melody"])
+def test_the_part_named_as_the_melody_is_taken_before_earlier_ones(name):
+    assert line(named_parts(Horn="C", Alto="D", **{name: "E"})) == [(64, 480)]
+
+
+def test_without_such_a_name_and_without_notes_in_it_the_first_part_is_taken():
+    assert line(named_parts(Horn="C", Alto="D")) == [(60, 480)]
+    assert line(named_parts(Horn="C", Soprano="")) == [(60, 480)]
+
+
+def test_the_parts_of_a_timewise_score_have_names_too():
+    content = named_parts(Horn="C", Soprano="D").decode().replace("partwise", "timewise")
+    for part in ("Horn", "Soprano"):
+        content = content.replace(f"<part id='{part}'><measure>", f"<measure><part id='{part}'>")
+    content = content.replace("</measure></part>", "</part></measure>")
+    assert line(content.encode()) == [(62, 480)]
+
+
 def test_a_timewise_score_is_read_as_a_partwise_one():
     parts = [f"<part id='P1'>{note(s, duration=1)}</part><part id='P2'/>" for s in "CD"]
     measures = "".join(f"<measure>{part}</measure>" for part in parts)

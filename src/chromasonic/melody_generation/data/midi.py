@@ -9,7 +9,6 @@ Source: Standard MIDI Files 1.0 (RP-001).
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from chromasonic.melody_generation.data.melody_line import MelodyLine, Note, skyline, to_ticks
+from chromasonic.melody_generation.data.melody_names import UNNAMED, melody_rank
 from chromasonic.melody_generation.data.midi_messages import read_messages
 from chromasonic.melody_generation.data.tune_report import UnusableTune
 
@@ -26,9 +26,6 @@ MOST_TRACKS = 65_535
 _DRUM_CHANNEL = 9
 _NOTE_OFF, _NOTE_ON, _META = 0x80, 0x90, 0xFF
 _PREAMBLE = 4096  # bytes in which the header is looked for
-# The better clues come first.
-_MELODY_NAMES = [r"melod", r"\blead\b|vocal|\bvox\b|\bvoice", r"\bsolo|sopran|\bcant[ou]|\bsing"]
-_NO_MELODY_NAME = re.compile(r"back|harmon|accomp|aah|ooh|choir|chorus|drum|bass\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -179,11 +176,9 @@ def _melody_notes(tracks: list[_Track], midi_format: int, mends: Counter[str]) -
     if midi_format == 2 and len(with_notes) > 1:
         mends["tracks of format 2 after the first left out"] += len(with_notes) - 1
         return with_notes[0].notes
-    for clue in _MELODY_NAMES:
-        for track in with_notes:
-            named = re.search(clue, track.name, re.IGNORECASE)
-            if named and not _NO_MELODY_NAME.search(track.name):
-                return track.notes
+    best = min(with_notes, key=lambda track: melody_rank(track.name))
+    if melody_rank(best.name) < UNNAMED:
+        return best.notes
     return [note for track in with_notes for note in track.notes]
 
 

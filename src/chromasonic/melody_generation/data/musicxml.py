@@ -1,8 +1,8 @@
 """Reads the melody of a score in MusicXML.
 
-The first part with notes is read, of it the highest of its fuller voices, of a chord the top
-note. Ties are joined; grace notes, cue notes and rests are left out; repeats are not expanded.
-Parts for transposing instruments come out as they sound.
+The part that is named as the melody is read, else the first with notes; of it the highest of its
+fuller voices, of a chord the top note. Ties are joined; grace notes, cue notes and rests are left
+out; repeats are not expanded. Parts for transposing instruments come out as they sound.
 
 Source: MusicXML 4.0 (W3C community group report).
 """
@@ -10,13 +10,13 @@ Source: MusicXML 4.0 (W3C community group report).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from fractions import Fraction
 from statistics import median
 from xml.etree.ElementTree import Element
 
 from chromasonic.melody_generation.data.bounded_xml import parse_xml
 from chromasonic.melody_generation.data.melody_line import MelodyLine, to_ticks
+from chromasonic.melody_generation.data.melody_names import melody_rank
 from chromasonic.melody_generation.data.timed_events import Event, merge_ties
 from chromasonic.melody_generation.data.tune_report import UnusableTune
 
@@ -43,15 +43,22 @@ def read_musicxml(content: bytes) -> MelodyLine:
     raise UnusableTune("no notes")
 
 
-def _parts(root: Element) -> Iterator[list[Element]]:
-    """The measures of each part."""
+def _parts(root: Element) -> list[list[Element]]:
+    """The measures of each part, those first that are likelier to be the melody."""
+    parts: list[tuple[str, list[Element]]]
     if root.tag == "score-partwise":
-        yield from (part.findall("measure") for part in root.iterfind("part"))
-        return
-    by_part: dict[str, list[Element]] = {}
-    for part in root.iterfind("measure/part"):
-        by_part.setdefault(part.get("id", ""), []).append(part)
-    yield from by_part.values()
+        parts = [(part.get("id", ""), part.findall("measure")) for part in root.iterfind("part")]
+    else:
+        by_id: dict[str, list[Element]] = {}
+        for part in root.iterfind("measure/part"):
+            by_id.setdefault(part.get("id", ""), []).append(part)
+        parts = list(by_id.items())
+    names = {
+        part.get("id", ""): part.findtext("part-name", "")
+        for part in root.iterfind("part-list/score-part")
+    }
+    ordered = sorted(parts, key=lambda part: melody_rank(names.get(part[0], "")))
+    return [measures for _, measures in ordered]
 
 
 def _read_voices(measures: list[Element]) -> list[list[Event]]:
