@@ -1,6 +1,7 @@
 """Melodies as token sequences: the shipped corpus, synthetic ones, a user's own."""
 
 from chromasonic.melody_generation.data.corpus import Corpus, Split, load_corpus
+from chromasonic.melody_generation.data.music21_tunes import load_music21
 from chromasonic.melody_generation.data.tune_files import load_tunes
 from chromasonic.melody_generation.data.tune_report import Tunes
 from chromasonic.melody_generation.data.tune_split import split_tunes
@@ -22,6 +23,7 @@ __all__ = [
     "decode_pitches",
     "encode_pitches",
     "load_corpus",
+    "load_music21",
     "load_tunes",
     "split_tunes",
 ]

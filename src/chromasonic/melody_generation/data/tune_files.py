@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path, PurePosixPath
-from typing import Literal, get_args
+from typing import Literal, NoReturn, get_args
 
 import numpy as np
 
@@ -47,11 +47,31 @@ _READERS: dict[str, Callable[[bytes], MelodyLine]] = {
 
 
 @dataclass(frozen=True)
-class _Options:
-    min_notes: int
-    max_notes: int
-    too_long: TooLong
-    outside: Outside
+class TuneOptions:
+    """Which tunes are kept and how they are fitted; `load_tunes` says what each option does.
+
+    Raises:
+        ValueError: If an option is out of its range.
+    """
+
+    min_notes: int = 16
+    max_notes: int = 512
+    too_long: TooLong = "cut"
+    outside: Outside = "fold"
+    keep_near_duplicates: bool = False
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.min_notes <= self.max_notes:
+            raise ValueError(
+                "min_notes must be at least 2 and at most max_notes, "
+                f"but got {self.min_notes} and {self.max_notes}."
+            )
+        for name, value, choices in (
+            ("too_long", self.too_long, get_args(TooLong)),
+            ("outside", self.outside, get_args(Outside)),
+        ):
+            if value not in choices:
+                raise ValueError(f"{name} must be {' or '.join(choices)}, but got {value!r}.")
 
 
 @dataclass(frozen=True)
@@ -66,11 +86,11 @@ class _Tune:
 def load_tunes(
     path: str | PathLike[str],
     *,
-    min_notes: int = 16,
-    max_notes: int = 512,
-    too_long: TooLong = "cut",
-    outside: Outside = "fold",
-    keep_near_duplicates: bool = False,
+    min_notes: int = TuneOptions.min_notes,
+    max_notes: int = TuneOptions.max_notes,
+    too_long: TooLong = TuneOptions.too_long,
+    outside: Outside = TuneOptions.outside,
+    keep_near_duplicates: bool = TuneOptions.keep_near_duplicates,
 ) -> Tunes:
     """The melodies of a user's files, and what became of every tune that is not among them.
 
@@ -96,17 +116,30 @@ def load_tunes(
         DataError: If there is no such path, or no tune in it can be kept.
         ValueError: If an option is out of its range.
     """
-    options = _Options(min_notes, max_notes, too_long, outside)
-    _check_options(options)
-    files = find_files(Path(path), ByteBudget(MOST_BYTES_IN_ALL))
+    options = TuneOptions(min_notes, max_notes, too_long, outside, keep_near_duplicates)
+    path = Path(path)
+    return read_tunes(find_files(path, ByteBudget(MOST_BYTES_IN_ALL)), path.name, options)
+
+
+def read_tunes(files: Iterable[FoundFile], source: str, options: TuneOptions) -> Tunes:
+    """The melodies of files, and what became of every tune that is not among them.
+
+    Args:
+        files: Files of the kinds that `load_tunes` reads.
+        source: What an error message calls all of them.
+        options: Which tunes are kept and how they are fitted.
+
+    Raises:
+        DataError: If no tune in them can be kept.
+    """
     read = [tune for file in files for tune in _read_file(file, options)]
     tunes = [tune for tune in read if isinstance(tune, _Tune)]
     skipped = [tune for tune in read if isinstance(tune, Skipped)]
-    if not keep_near_duplicates:
+    if not options.keep_near_duplicates:
         tunes, copies = _without_near_duplicates(tunes)
         skipped += copies
     if not tunes:
-        _refuse_empty(Path(path), skipped)
+        _refuse_empty(source, skipped)
     return Tunes(
         pitches=[tune.pitches for tune in tunes],
         durations=[tune.durations for tune in tunes],
@@ -117,7 +150,7 @@ def load_tunes(
     )
 
 
-def _read_file(file: FoundFile, options: _Options) -> Iterator[_Tune | Skipped]:
+def _read_file(file: FoundFile, options: TuneOptions) -> Iterator[_Tune | Skipped]:
     # A name may hold anything, and ends up in a user's terminal.
     name = "".join(c if c.isprintable() else "?" for c in file.name)
     try:
@@ -132,7 +165,7 @@ def _read_file(file: FoundFile, options: _Options) -> Iterator[_Tune | Skipped]:
         yield Skipped(name, error.reason, error.detail)
 
 
-def _read_abc_tunes(name: str, content: bytes, options: _Options) -> Iterator[_Tune | Skipped]:
+def _read_abc_tunes(name: str, content: bytes, options: TuneOptions) -> Iterator[_Tune | Skipped]:
     found = list(read_abc_file(content))
     for number, tune in enumerate(found, start=1):
         numbered = f"{name}, tune {number}" if len(found) > 1 else name
@@ -142,7 +175,7 @@ def _read_abc_tunes(name: str, content: bytes, options: _Options) -> Iterator[_T
             yield from _fit(numbered, tune, options)
 
 
-def _fit(name: str, line: MelodyLine, options: _Options) -> Iterator[_Tune | Skipped]:
+def _fit(name: str, line: MelodyLine, options: TuneOptions) -> Iterator[_Tune | Skipped]:
     """The tune, its pieces, or why it is skipped."""
     line = fit_to_piano(line, options.outside)
     pitches = encode_pitches(line.pitches)
@@ -178,26 +211,12 @@ def _without_near_duplicates(tunes: list[_Tune]) -> tuple[list[_Tune], list[Skip
     return kept, copies
 
 
-def _refuse_empty(path: Path, skipped: list[Skipped]) -> None:
+def _refuse_empty(source: str, skipped: list[Skipped]) -> NoReturn:
     if not skipped:
         known = ", ".join(TUNE_SUFFIXES)
-        raise DataError(f"{path.name} must hold tunes, but has no file that ends in {known}.")
+        raise DataError(f"{source} must hold tunes, but has no file that ends in {known}.")
     first = skipped[0]
     raise DataError(
-        f"{path.name} must hold tunes, but {summarise(0, skipped)}. The first is {first.name}: "
+        f"{source} must hold tunes, but {summarise(0, skipped)}. The first is {first.name}: "
         f"{first.reason}" + (f", {first.detail}." if first.detail else ".")
     )
-
-
-def _check_options(options: _Options) -> None:
-    if not 2 <= options.min_notes <= options.max_notes:
-        raise ValueError(
-            "min_notes must be at least 2 and at most max_notes, "
-            f"but got {options.min_notes} and {options.max_notes}."
-        )
-    for name, value, choices in (
-        ("too_long", options.too_long, get_args(TooLong)),
-        ("outside", options.outside, get_args(Outside)),
-    ):
-        if value not in choices:
-            raise ValueError(f"{name} must be {' or '.join(choices)}, but got {value!r}.")
