@@ -28,11 +28,14 @@ if TYPE_CHECKING:
         sample_random_point,
         upper_confidence_bound,
     )
-    from chromasonic.melody_generation.data import load_corpus
+    from chromasonic.melody_generation.after_search import build_ensemble, train_final_model
+    from chromasonic.melody_generation.data import load_corpus, load_tunes
+    from chromasonic.melody_generation.generation import generate
     from chromasonic.melody_generation.hyperparameter_search import (
         HyperparameterOptimizer,
         HyperparameterSearchSpace,
     )
+    from chromasonic.melody_generation.model_files import load_model
     from chromasonic.reporting.figures.trajectory import (
         plot_optimization_trajectory,
         plot_search_comparison,
@@ -53,10 +56,14 @@ __all__ = [
     "Space",
     "__version__",
     "bayesian_optimization",
+    "build_ensemble",
     "compare_searches",
     "expected_improvement",
     "find_next_point",
+    "generate",
     "load_corpus",
+    "load_model",
+    "load_tunes",
     "log_expected_improvement",
     "lower_confidence_bound",
     "parameter_importance",
@@ -65,6 +72,7 @@ __all__ = [
     "probability_of_improvement",
     "refine_space",
     "sample_random_point",
+    "train_final_model",
     "tune",
     "upper_confidence_bound",
 ]
@@ -72,13 +80,19 @@ __all__ = [
 _BAYESOPT = "chromasonic.bayesopt"
 _SEARCH = "chromasonic.melody_generation.hyperparameter_search"
 _TRAJECTORY = "chromasonic.reporting.figures.trajectory"
+_AFTER_SEARCH = "chromasonic.melody_generation.after_search"
 _ELSEWHERE = {
     "HyperparameterOptimizer": _SEARCH,
     "HyperparameterSearchSpace": _SEARCH,
+    "build_ensemble": _AFTER_SEARCH,
+    "generate": "chromasonic.melody_generation.generation",
     "load_corpus": "chromasonic.melody_generation.data",
+    "load_model": "chromasonic.melody_generation.model_files",
+    "load_tunes": "chromasonic.melody_generation.data",
     "plot_optimization_trajectory": _TRAJECTORY,
     "plot_search_comparison": _TRAJECTORY,
     "refine_space": "chromasonic.tuning.refinement",
+    "train_final_model": _AFTER_SEARCH,
     "tune": "chromasonic.any_objective",
 }
 

@@ -8,6 +8,7 @@ from chromasonic import __version__
 from chromasonic.cli.commands.cancel import cancel
 from chromasonic.cli.commands.confirm import confirm
 from chromasonic.cli.commands.ensemble import ensemble
+from chromasonic.cli.commands.generate import generate
 from chromasonic.cli.commands.refine import refine
 from chromasonic.cli.commands.report import report
 from chromasonic.cli.commands.search import search
@@ -23,7 +24,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (search, confirm, train, ensemble, refine, tune, report, cancel):
+for command in (search, confirm, train, ensemble, generate, refine, tune, report, cancel):
     app.command()(command)
 
 

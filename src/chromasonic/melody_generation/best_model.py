@@ -1,6 +1,8 @@
 """The weights of the best trial, kept while the search goes on."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from chromasonic.melody_generation.data.melodies import Melodies
 from chromasonic.melody_generation.model_files import NetworkDescription, write_model
@@ -24,6 +26,7 @@ class BestModel(Observer):
         model_name: Where the model's class can be imported from.
         kind: Which notes it predicts.
         melodies: What it learns from.
+        data: Where they come from.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class BestModel(Observer):
         model_name: str,
         kind: OutputKind,
         melodies: Melodies,
+        data: Mapping[str, Any],
     ) -> None:
         self._folder = folder
         self._best = best
@@ -41,6 +45,7 @@ class BestModel(Observer):
         self._model_name = model_name
         self._kind = kind
         self._melodies = melodies
+        self._data = data
 
     def on_trial_end(self, record: TrialRecord, checkpoint: Path | None) -> None:
         """Keeps the weights if they are the best so far."""
@@ -65,6 +70,7 @@ class BestModel(Observer):
             "trial": record.number,
             "best_epoch": record.best_epoch,
             "val_loss": record.value,
+            "data": self._data,
         }
         network = NetworkDescription(self._model_name, self._kind, model_params)
         write_model(

@@ -51,7 +51,7 @@ def generate(
     *,
     length: int = 100,
     temperature: float = 1.0,
-    top_p: float = 1.0,
+    top_p: float = 0.95,
     key: str | None = None,
     seed_tune: Melody | None = None,
     seed_notes: int = 16,

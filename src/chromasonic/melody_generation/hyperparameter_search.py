@@ -243,6 +243,7 @@ class HyperparameterOptimizer:
     def _best_model(
         self, session: Session, before: SearchResult, objective: MelodyObjective
     ) -> BestModel:
+        description = attribute(session.study, "description")
         return BestModel(
             self.output_dir / "best_model",
             before.best_trial,
@@ -250,6 +251,7 @@ class HyperparameterOptimizer:
             model_name(self.model_class),
             objective.kind,
             objective.melodies,
+            description["data"],
         )
 
     def _check_model(self, melodies: Melodies) -> OutputKind:

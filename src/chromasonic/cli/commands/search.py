@@ -63,7 +63,7 @@ def search(
         OutsideName, typer.Option(help="Notes of your tunes that are outside the piano.")
     ] = "fold",
     max_notes: Annotated[
-        int, typer.Option(min=2, help="Your longer tunes are cut to so many notes.")
+        int, typer.Option(min=16, help="Your longer tunes are cut to so many notes.")
     ] = 512,
     data_seed: Annotated[int, typer.Option(help="Chooses or makes the melodies.")] = 0,
     space: Annotated[

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from chromasonic.errors import DataError
 from chromasonic.melody_generation.data.corpus import Corpus, Split, load_corpus
+from chromasonic.melody_generation.data.music21_tunes import Collection, load_music21
 from chromasonic.melody_generation.data.synthetic import create_training_data
 from chromasonic.melody_generation.data.tune_files import load_tunes
 from chromasonic.melody_generation.data.tune_split import first_tunes, split_tunes
@@ -42,6 +43,9 @@ class DataSource:
     def __post_init__(self) -> None:
         if self.source == SYNTHETIC and self.tokens != "pitch":
             raise DataError("synthetic melodies have no rhythm: use --tokens pitch with them.")
+        if self.source.startswith(MUSIC21) and self._collection not in get_args(Collection):
+            known = " or ".join(f"{MUSIC21}{name}" for name in get_args(Collection))
+            raise DataError(f"a collection of music21 must be {known}, but got {self.source}.")
 
     @classmethod
     def from_description(cls, described: Mapping[str, Any]) -> DataSource:
@@ -66,6 +70,10 @@ class DataSource:
         return described
 
     @property
+    def _collection(self) -> Any:
+        return self.source.removeprefix(MUSIC21)
+
+    @property
     def is_path(self) -> bool:
         """Whether the melodies are a user's own files."""
         return self.source not in (CORPUS, SYNTHETIC) and not self.source.startswith(MUSIC21)
@@ -85,9 +93,7 @@ class DataSource:
 
     def _own_tunes(self) -> tuple[Corpus, list[str]]:
         if self.source.startswith(MUSIC21):
-            from chromasonic.melody_generation.data.music21_tunes import load_music21
-
-            tunes = load_music21(self.source.removeprefix(MUSIC21), **self.options)
+            tunes = load_music21(self._collection, **self.options)
         else:
             tunes = load_tunes(self.source, **self.options)
         lines = [f"{self.source}: {tunes.summary()}"]

@@ -1,0 +1,108 @@
+"""`chromasonic generate`: melodies from a trained model."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from chromasonic.cli.exits import errors_in_one_line, require_extra
+from chromasonic.cli.options import Debug, Device
+
+if TYPE_CHECKING:
+    from chromasonic.melody_generation.generation import Melody
+    from chromasonic.melody_generation.trained_model import TrainedModel
+
+
+def generate(
+    model: Annotated[Path, typer.Argument(help="The folder of a trained model or ensemble.")],
+    n: Annotated[int, typer.Option("-n", "--n", min=1, help="How many melodies.")] = 8,
+    length: Annotated[int, typer.Option(min=2, help="Notes of each.")] = 100,
+    temperature: Annotated[
+        float, typer.Option(min=0.001, help="Above 1 dares more, below 1 less.")
+    ] = 1.0,
+    top_p: Annotated[
+        float, typer.Option(min=0.001, max=1.0, help="Draw from the likeliest notes only.")
+    ] = 0.95,
+    key: Annotated[str | None, typer.Option(help="Such as D, Bb or F#m; default: any.")] = None,
+    seed_tune: Annotated[
+        Path | None, typer.Option(help="A file whose first tune all melodies continue.")
+    ] = None,
+    seed_notes: Annotated[int, typer.Option(min=1, help="How many of its notes.")] = 16,
+    output_dir: Annotated[Path, typer.Option(help="Where they go.")] = Path("melodies"),
+    tempo: Annotated[
+        float, typer.Option(min=10, max=1000, help="Quarter notes a minute.")
+    ] = 120.0,
+    program: Annotated[int, typer.Option(min=0, max=127, help="MIDI instrument.")] = 0,
+    soundfont: Annotated[
+        Path | None, typer.Option(help="Your .sf2 file to play them; default: a built-in tone.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of all that is random.")] = 0,
+    device: Device = "cpu",
+    debug: Debug = False,
+) -> None:
+    """Generate melodies as MIDI and sound, with a picture and measures beside people's tunes."""
+    with errors_in_one_line(debug):
+        require_extra("torch", "melody")
+        import torch
+
+        from chromasonic.melody_generation.devices import choose_device
+        from chromasonic.melody_generation.generation import generate as draw
+        from chromasonic.melody_generation.heard import Playing, write_melodies
+        from chromasonic.melody_generation.model_files import load_model
+
+        torch.set_num_threads(1)
+        trained = load_model(model, device=choose_device(device))
+        settings = {
+            "n": n,
+            "length": length,
+            "temperature": temperature,
+            "top_p": top_p,
+            "key": key,
+            "seed_notes": seed_notes,
+            "seed": seed,
+        }
+        begun = None if seed_tune is None else _first_tune(seed_tune)
+        melodies = draw(trained, **settings, seed_tune=begun)  # type: ignore[arg-type]
+        playing = Playing(tempo, program, soundfont)
+        described = {"model": str(model), "seed_tune": seed_tune and str(seed_tune), **settings}
+        files = write_melodies(
+            melodies, output_dir, playing, {**described, "playing": asdict(playing)}
+        )
+        for file in files:
+            typer.echo(f"Melody: {file}")
+        _draw(melodies, output_dir)
+        _compare(melodies, trained, output_dir)
+
+
+def _first_tune(file: Path) -> "Melody":
+    from chromasonic.melody_generation.data import decode_pitches, load_tunes
+    from chromasonic.melody_generation.generation import Melody
+
+    tunes = load_tunes(file, min_notes=2)
+    return Melody(decode_pitches(tunes.pitches[0]), tunes.durations[0])
+
+
+def _draw(melodies: "list[Melody]", folder: Path) -> None:
+    from chromasonic.errors import MissingExtra
+    from chromasonic.melody_generation.heard import draw_melodies
+
+    try:
+        typer.echo(f"Picture: {draw_melodies(melodies, folder)}")
+    except MissingExtra as error:
+        typer.echo(f"No picture: {error}")
+
+
+def _compare(melodies: "list[Melody]", model: "TrainedModel", folder: Path) -> None:
+    """Says how they measure beside people's, where the model knows of people's."""
+    from chromasonic.errors import DataError
+    from chromasonic.melody_generation.heard import beside_people, write_comparison
+
+    with_rhythm = bool(model.vocabulary.durations)
+    try:
+        comparison = beside_people(melodies, model.card.get("data", {}), with_rhythm=with_rhythm)
+    except DataError as error:
+        typer.echo(f"No measures beside people's tunes: {error}")
+        return
+    for line in write_comparison(comparison, folder):
+        typer.echo(line)
