@@ -1,6 +1,5 @@
 """`chromasonic generate`: melodies from a trained model."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,10 +64,15 @@ def generate(
         begun = None if seed_tune is None else _first_tune(seed_tune)
         melodies = draw(trained, **settings, seed_tune=begun)  # type: ignore[arg-type]
         playing = Playing(tempo, program, soundfont)
-        described = {"model": str(model), "seed_tune": seed_tune and str(seed_tune), **settings}
-        files = write_melodies(
-            melodies, output_dir, playing, {**described, "playing": asdict(playing)}
-        )
+        described = {
+            "model": str(model),
+            **settings,
+            "seed_tune": seed_tune and str(seed_tune),
+            "tempo": tempo,
+            "program": program,
+            "soundfont": soundfont and str(soundfont),
+        }
+        files = write_melodies(melodies, output_dir, playing, described)
         for file in files:
             typer.echo(f"Melody: {file}")
         _draw(melodies, output_dir)
