@@ -11,6 +11,8 @@ demo: .venv/installed
 	$(BIN)/chromasonic search --n-trials 14 --epochs 12 --n-sequences 500 --seed 1 \
 	  --space examples/quick_lstm.toml --output-dir demo_results --plot
 	@cat demo_results/best_hyperparameters.json
+	$(BIN)/chromasonic train --from demo_results --top 3 --repeats 3
+	$(BIN)/chromasonic generate demo_results/final_model -n 4 --output-dir demo_results/melodies
 
 test: .venv/installed-dev
 	$(BIN)/pytest -m "not slow"
