@@ -16,7 +16,7 @@ from chromasonic.melody_generation.data.vocabulary import IntArray
 Floats = NDArray[np.float64]
 
 BOOTSTRAP_SAMPLES = 10_000
-_PERCENTILES = (2.5, 97.5)
+PERCENTILES = (2.5, 97.5)
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def loss_interval(scored: TuneNats, seed: int = 0) -> Interval:
     """The loss in nats per note; its interval is by a bootstrap over tunes."""
     draws = _draws(len(scored.notes), seed)
     losses = (draws @ scored.nats.sum(1)) / (draws @ scored.notes)
-    return Interval(scored.loss, *np.percentile(losses, _PERCENTILES).tolist())
+    return Interval(scored.loss, *np.percentile(losses, PERCENTILES).tolist())
 
 
 def paired_differences(one: TuneNats, other: TuneNats, seed: int = 0) -> Floats:
@@ -100,7 +100,7 @@ def paired_difference(one: TuneNats, other: TuneNats, seed: int = 0) -> Interval
     The interval is by a bootstrap over tunes, each drawn for both at once.
     """
     samples = paired_differences(one, other, seed)
-    return Interval(one.loss - other.loss, *np.percentile(samples, _PERCENTILES).tolist())
+    return Interval(one.loss - other.loss, *np.percentile(samples, PERCENTILES).tolist())
 
 
 @lru_cache(maxsize=2)

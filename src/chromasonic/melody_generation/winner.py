@@ -10,25 +10,19 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
-import numpy as np
-
 from chromasonic.errors import StudyError
-from chromasonic.melody_generation.evaluation import (
-    BOOTSTRAP_SAMPLES,
-    Interval,
-    TuneNats,
-    paired_differences,
-)
+from chromasonic.melody_generation.evaluation import Interval
 from chromasonic.melody_generation.finished_search import FinishedSearch
+from chromasonic.melody_generation.race import Race
 from chromasonic.melody_generation.repeats import Training, Workplace, train_again
 from chromasonic.reporting.result_files import to_json, write_report
 from chromasonic.reporting.winner_text import WINNER_FILE
 from chromasonic.tuning.files import write_text
+from chromasonic.tuning.records import TrialRecord
 
 TOP = 5
 FEWEST_REPEATS = 2
 MOST_REPEATS = 5
-_PERCENTILES = (2.5, 97.5)
 
 
 @dataclass(frozen=True)
@@ -129,97 +123,43 @@ def find_winner(
             f"but got {top} and {most_repeats}."
         )
     ranking = search.result.ranking()[:top]
-    race = _Race({record.number: [] for record in ranking})
+    race = Race(record.number for record in ranking)
     cards: dict[int, list[Mapping[str, Any]]] = {record.number: [] for record in ranking}
     for repeat in range(1, most_repeats + 1):
-        chosen = [
-            Training(record.number, repeat, record.params)
-            for record in ranking
-            if record.number in race.running
-        ]
+        in_running = [record for record in ranking if record.number in race.running]
+        chosen = [Training(record.number, repeat, record.params) for record in in_running]
         for training, model in train_again(search, chosen, workplace).items():
             race.add(training.trial, model.tune_nats(search.melodies.validation))
             cards[training.trial].append(model.card)
         if repeat >= FEWEST_REPEATS:
             race.drop_the_beaten()
-        if repeat >= FEWEST_REPEATS and len(race.running) < 2:
-            break
+            if len(race.running) < 2:
+                break
     if not race.trained:
         raise StudyError(
             "one of the best configurations must train again, but none did. "
             f"Their reasons are in {workplace.folder}."
         )
-    by_trial = {record.number: record for record in ranking}
-    leader = race.leader
     candidates = [
-        Candidate(
-            trial,
-            dict(by_trial[trial].params),
-            float(by_trial[trial].value or 0.0),
-            [float(card["val_loss"]) for card in cards[trial]],
-            [int(card["best_epoch"]) for card in cards[trial]],
-            None if trial == leader else race.behind(trial),
-            trial in race.running,
-        )
-        for trial in race.trained
+        _candidate(record, cards[record.number], race)
+        for record in ranking
+        if record.number in race.trained
     ]
-    candidates.sort(key=lambda candidate: (candidate.trial != leader, candidate.mean_loss))
+    # The winner is the one that is behind nobody.
+    candidates.sort(key=lambda candidate: (candidate.behind is not None, candidate.mean_loss))
     return Winner(tuple(candidates))
 
 
-class _Race:
-    """What each candidate has lost, and who is still in the running."""
-
-    def __init__(self, scored: dict[int, list[TuneNats]]) -> None:
-        self._scored = scored
-        self.running = set(scored)
-
-    def add(self, trial: int, scored: TuneNats) -> None:
-        """One more training of a candidate."""
-        self._scored[trial].append(scored)
-
-    @property
-    def trained(self) -> list[int]:
-        """Candidates with a training that ran to its end."""
-        return [trial for trial, scored in self._scored.items() if scored]
-
-    @property
-    def leader(self) -> int:
-        """The candidate with the lowest mean loss, of those still in the running."""
-        running = [trial for trial in self.trained if trial in self.running]
-        return min(running, key=lambda trial: TuneNats.mean(self._scored[trial]).loss)
-
-    def drop_the_beaten(self) -> None:
-        """Takes out those that are surely worse than the leader, or could not be trained."""
-        self.running &= set(self.trained)
-        if self.running:
-            leader = self.leader
-            others = self.running - {leader}
-            self.running -= {trial for trial in others if self.behind(trial).low > 0}
-
-    def behind(self, trial: int) -> Interval:
-        """A candidate's mean loss minus the leader's.
-
-        The interval knows of both that tunes and that seeds might have been others: the means are
-        drawn over tunes, and shifted by what the spread over seeds, pooled over all candidates,
-        leaves open in means of so few.
-        """
-        own, best = self._scored[trial], self._scored[self.leader]
-        one, other = TuneNats.mean(own), TuneNats.mean(best)
-        rng = np.random.default_rng(trial)
-        scale = self._spread_over_seeds() * np.sqrt(1 / len(own) + 1 / len(best))
-        shifts = scale * rng.standard_t(self._degrees_of_freedom(), BOOTSTRAP_SAMPLES)
-        samples = paired_differences(one, other) + shifts
-        return Interval(one.loss - other.loss, *np.percentile(samples, _PERCENTILES).tolist())
-
-    def _degrees_of_freedom(self) -> int:
-        return max(1, sum(len(self._scored[trial]) - 1 for trial in self.trained))
-
-    def _spread_over_seeds(self) -> float:
-        """The standard deviation of a configuration's loss from seed to seed."""
-        losses = [[s.loss for s in self._scored[trial]] for trial in self.trained]
-        squares = sum(sum((x - mean(of_one)) ** 2 for x in of_one) for of_one in losses)
-        return float(np.sqrt(squares / self._degrees_of_freedom()))
+def _candidate(record: TrialRecord, cards: list[Mapping[str, Any]], race: Race) -> Candidate:
+    return Candidate(
+        trial=record.number,
+        params=dict(record.params),
+        search_loss=float(record.value or 0.0),
+        losses=[float(card["val_loss"]) for card in cards],
+        best_epochs=[int(card["best_epoch"]) for card in cards],
+        behind=None if record.number == race.leader else race.behind(record.number),
+        is_tied=record.number in race.running,
+    )
 
 
 def write_winner(winner: Winner, search: FinishedSearch, folder: Path) -> None:
