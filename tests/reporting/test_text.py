@@ -84,6 +84,18 @@ def test_the_summary_names_study_model_endings_and_the_best_beside_the_baseline(
     ]
 
 
+def test_the_factors_of_the_best_loss_are_told(trial, result):
+    curve = [
+        {"epoch": 1, "loss": 3.0, "seconds": 1.0, "duration_loss": 1.0, "pitch_loss": 2.0},
+        {"epoch": 2, "loss": 2.5, "seconds": 1.0, "duration_loss": 0.75, "pitch_loss": 1.75},
+    ]
+    best = trial(0, [3.0, 2.5], learning_curve=curve)
+    lines = summary_lines(result([best], factors=["duration", "pitch"]))
+    assert "  of which duration 0.7500, pitch 1.7500" in lines
+    # A loss of a user's own is no part of another one.
+    assert not any("of which" in line for line in summary_lines(result([best])))
+
+
 def test_importance_is_told_with_intervals_the_most_important_first(trial, result):
     space = Space({"momentum": Float(0.0, 1.0), "rate": Float(0.0, 1.0)})
     rng = np.random.default_rng(0)

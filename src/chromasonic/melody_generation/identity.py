@@ -50,6 +50,7 @@ def describe_search(
     return {
         "direction": "minimize",
         "unit": "nats per note",
+        "factors": list(objective.melodies.vocabulary.factors),
         "space": search_space.space.to_dict(),
         "num_epochs": objective.num_epochs,
         "model": {

@@ -1,7 +1,7 @@
 """A finished search in words."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +143,14 @@ def trial_line(trial: TrialRecord) -> str:
 def params_line(params: Mapping[str, Any]) -> str:
     """Hyperparameters in one line."""
     return ", ".join(f"{name}={_value(value)}" for name, value in params.items())
+
+
+def _parts(trial: TrialRecord, factors: Sequence[str]) -> str:
+    """What each factor has of a trial's loss at its best epoch, where there are several."""
+    row = next((row for row in trial.learning_curve if row["epoch"] == trial.best_epoch), {})
+    return ", ".join(
+        f"{name} {row[f'{name}_loss']:.4f}" for name in factors if f"{name}_loss" in row
+    )
 
 
 def _endings(result: SearchResult) -> str:
