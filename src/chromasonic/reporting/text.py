@@ -52,6 +52,8 @@ def summary_lines(result: SearchResult) -> list[str]:
         if origin := best.origin:
             where += f": trial {origin['trial']} of {origin['study_name']} in {origin['storage']}"
         lines.append(f"Best value: {best.value:.4f}{_unit(result)} ({where})")
+        if parts := _parts(best, result.get("factors", ())):
+            lines.append(f"  of which {parts}")
     if baseline := best_baseline(result):
         name, loss = baseline
         lines.append(f"Best n-gram on the same notes: {loss:.4f}{_unit(result)} ({name})")
