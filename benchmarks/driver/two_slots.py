@@ -28,6 +28,7 @@ def measure(seed: int, options: list[str]) -> dict:
     """One search as `make demo` runs it."""
     folder = Path(tempfile.mkdtemp())
     arguments = ["--n-trials", "14", "--epochs", "12", "--n-sequences", "500"]
+    arguments += ["--tokens", "pitch"]
     arguments += ["--seed", str(seed), "--space", str(ROOT / "examples" / "quick_lstm.toml")]
     command = [sys.executable, "-m", "chromasonic", "search", *arguments, *options]
     subprocess.run([*command, "--output-dir", str(folder)], check=True, capture_output=True)
