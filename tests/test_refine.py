@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import math
 import os
@@ -5,6 +6,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -366,3 +368,23 @@ def test_a_refined_space_is_no_worse_where_the_first_one_held_the_optimum():
     # A paired test over the seeds: no sign of a loss, nor one that counts.
     assert gains.mean() / (gains.std(ddof=1) / math.sqrt(len(gains))) > -1.65
     assert gains.mean() > -0.05
+
+
+def test_a_search_without_a_trial_leads_to_a_command_that_runs(run, search, monkeypatch):
+    from chromasonic.tuning.session import read_session
+
+    search(n_trials=1)
+    empty = dataclasses.replace(read_session(Path("results"), None), trials=())
+    monkeypatch.setattr("chromasonic.tuning.session.read_session", lambda *a, **k: empty)
+    done = run("refine", "--from", "results")
+    assert done.exit_code == 0, done.output
+    assert "--n-trials 1" in done.output
+
+
+def test_the_space_of_a_study_elsewhere_is_written_where_one_is(run, search, tmp_path):
+    search(n_trials=2)
+    url = f"sqlite:///{tmp_path / 'results' / 'study.db'}"
+    done = run("refine", "--storage", url)
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "refined_space.toml").exists()
+    assert not (tmp_path / "hyperparameter_search_results").exists()

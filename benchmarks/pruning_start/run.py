@@ -1,7 +1,8 @@
 r"""How late the median pruner must start, so that slow starters are not thrown away.
 
-    chromasonic search --n-trials 32 --epochs 20 --n-sequences 500 --sampler random --tokens pitch \
-        --pruner none --seed 1 --device cpu --space benchmarks/small_lstm.toml --output-dir curves
+    chromasonic search --n-trials 32 --epochs 20 --n-sequences 500 --sampler random \
+        --tokens pitch --pruner none --seed 1 --device cpu --space benchmarks/small_lstm.toml \
+        --output-dir curves
     python benchmarks/pruning_start/run.py curves/optimization_results.json
 
 The first command trains 32 random configurations to their end. The second replays the median

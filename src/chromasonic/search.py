@@ -58,7 +58,8 @@ def run_search(
         run: How long, where and how.
         console: Where progress is shown.
         observers: Makes further observers, once the study is open; they are told first.
-        in_words: Whether to say what is searched, and what was found, besides the progress.
+        in_words: Whether to say what is searched, how it goes and what was found; without, that
+            is left to the observers.
 
     Raises:
         StudyError: The study cannot be opened or written, is in use, or is another one.
@@ -78,7 +79,8 @@ def run_search(
         cancellations = Cancellations(plan.output_dir)
         cancellations.clear()
         files = plan.output_dir and ResultFiles(lambda: read_result(study), plan.output_dir)
-        with ProgressDisplay(console, before, run.budget.n_trials, plan.num_epochs) as progress:
+        shown = console if in_words else Console(quiet=True)
+        with ProgressDisplay(shown, before, run.budget.n_trials, plan.num_epochs) as progress:
             driver = Driver(
                 study,
                 plan.space,

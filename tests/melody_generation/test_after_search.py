@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import pytest
@@ -356,8 +357,28 @@ def test_the_commands_after_a_search_leave_a_tested_model_and_an_ensemble(ready,
         assert "Test loss:" in done.output
         assert f"Model: results/{folder}" in done.output
         assert load_model(tmp_path / "results" / folder).card["data"]["source"] == "synthetic"
+    assert "There are only 5 melodies to test on" in done.output
     ready("train", *INLINE, "--output-dir", "elsewhere", "--repeats", "2")
     assert (tmp_path / "elsewhere" / "weights.safetensors").exists()
+
+
+def test_the_lines_of_further_trainings_name_the_trials_of_the_search(ready):
+    lines = ready("train", *INLINE, "--repeats", "2").output.splitlines()
+    told = [line for line in lines if re.match(r"trial \d+, seed \d: loss \d\.\d{4}, ", line)]
+    assert len(told) == 4
+    assert all(re.search(r" epochs in \d+\.\ds; [12] of 2$", line) for line in told)
+
+
+def test_a_tied_configuration_can_be_trained_instead(ready, tmp_path):
+    ready("confirm", *INLINE, "--repeats", "2")
+    winner = json.loads((tmp_path / "results" / "winner.json").read_text())
+    other = winner["candidates"][1]["trial"]
+    done = ready("train", *INLINE, "--repeats", "2", "--trial", str(other))
+    assert done.exit_code == 0, done.output
+    assert load_model(tmp_path / "results" / "final_model").card["trial"] == other
+    done = ready("train", *INLINE, "--repeats", "2", "--trial", "77")
+    assert done.exit_code == 2
+    assert "must be one of those trained again" in done.stderr
 
 
 def test_a_report_written_again_still_names_the_winner(ready, tmp_path):

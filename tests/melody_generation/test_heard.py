@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from chromasonic import cli
 from chromasonic.melody_generation.data import load_corpus
+from chromasonic.melody_generation.data.melodies import Melodies
 from chromasonic.melody_generation.data.sources import DataSource
 from chromasonic.melody_generation.data.vocabulary import Vocabulary
 from chromasonic.melody_generation.generation import Melody, generate
@@ -21,11 +22,19 @@ from chromasonic.melody_generation.models.build import build_model
 from chromasonic.melody_generation.models.check import OutputKind
 from chromasonic.melody_generation.trained_model import Network, TrainedModel
 
-DATA = DataSource("corpus", "pitch_duration", 120, 0)
+
+def described(tokens="pitch_duration", n_sequences=120):
+    """What a search tells of these tunes."""
+    source = DataSource("corpus", tokens, n_sequences, 0)
+    split, _ = source.load()
+    melodies = Melodies.checked(split.train, split.validation, 88, tokens)
+    return {**source.describe(), "sha256": melodies.fingerprint}
+
+
 CLASS = f"{LSTMMelodyModel.__module__}.{LSTMMelodyModel.__qualname__}"
 
 
-def made(tokens="pitch_duration", data=DATA):
+def made(tokens="pitch_duration", data=None):
     """A model that knows nothing, but where its melodies came from."""
     vocabulary = Vocabulary.of(tokens)
     with torch.random.fork_rng(devices=[]):
@@ -34,14 +43,14 @@ def made(tokens="pitch_duration", data=DATA):
         for parameter in module.parameters():
             nn.init.normal_(parameter, std=0.1)
     network = Network(module.eval(), OutputKind.EVERY_POSITION, CLASS, {"hidden_size": 8})
-    card = {} if data is None else {"data": data.describe()}
+    card = {} if data is None else {"data": data}
     return TrainedModel((network,), (1.0,), vocabulary, {39: 1, 45: 2}, card)
 
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    save_model(made(), tmp_path / "model")
+    save_model(made(data=described()), tmp_path / "model")
     return lambda *arguments: CliRunner().invoke(cli.app, ["generate", *arguments])
 
 
@@ -77,12 +86,12 @@ def test_people_are_the_test_tunes_and_copies_those_of_all_others():
     corpus = load_corpus(120, 0)
     tune = corpus.train[0]
     copy = Melody(tune[:30] + 21, corpus.durations.train[0][:30])
-    found = beside_people([copy, copy], DATA.describe(), with_rhythm=True)
+    found = beside_people([copy, copy], described(), Vocabulary.of("pitch_duration"))
     rows = {row.measure: row for row in found.rows}
     assert rows["longest_copy"].generated == 30
     assert found.n_people == sum(len(t) >= 30 for t in corpus.test)
     assert found.much_copied == 1.0
-    pitches_alone = beside_people([copy, copy], DATA.describe(), with_rhythm=False)
+    pitches_alone = beside_people([copy, copy], described("pitch"), Vocabulary.of("pitch"))
     measures = {row.measure for row in pitches_alone.rows}
     assert measures == set(rows) - {"duration_entropy", "notes_per_quarter", "rhythmic_repetition"}
     assert rows["self_repetition"] in pitches_alone.rows
@@ -124,11 +133,25 @@ def test_a_seed_tune_is_continued_from_its_file(run, tmp_path):
 
 
 def test_a_model_whose_data_are_unknown_is_heard_without_measures(run, tmp_path):
-    save_model(made("pitch", None), tmp_path / "bare")
+    save_model(made("pitch"), tmp_path / "bare")
     done = run("bare", "-n", "1")
     assert done.exit_code == 0, done.output
-    assert "No measures beside people's tunes: the search must tell" in done.output
+    assert "No measures beside people's tunes: the model does not tell" in done.output
     assert not (tmp_path / "melodies" / "measures.md").exists()
+
+
+def test_measures_are_not_taken_from_tunes_that_have_changed(run, tmp_path):
+    save_model(made(data={**described(), "n_sequences": 110}), tmp_path / "old")
+    done = run("old", "-n", "1")
+    assert done.exit_code == 0, done.output
+    assert "No measures beside people's tunes: the tunes have changed" in done.output
+
+
+def test_the_directory_of_a_search_leads_to_the_model_in_it(run, tmp_path):
+    save_model(made(), tmp_path / "results" / "best_model")
+    done = run("results")
+    assert done.exit_code == 2
+    assert "Did you mean results/best_model?" in done.stderr
 
 
 @pytest.mark.parametrize(

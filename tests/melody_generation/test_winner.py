@@ -134,6 +134,18 @@ def test_the_epochs_of_the_winner_are_the_median_of_its_best(trainings):
     assert winner.best_epoch == 3 + 17 % 3
 
 
+def test_another_candidate_can_be_chosen_in_the_winners_place(trainings):
+    winner = found(trainings, [1.6, 1.6, 1.6], {0: 1.7, 1: 1.7, 2: 2.0}, most_repeats=2)
+    (tied,) = winner.ties
+    chosen = winner.choosing(tied)
+    assert chosen.trial == tied
+    assert chosen.params == {"x": tied}
+    assert chosen.ties == [winner.trial]
+    assert winner.choosing(2).ties == []
+    with pytest.raises(StudyError, match=r"one of those trained again \(.*\), but got 7"):
+        winner.choosing(7)
+
+
 @pytest.mark.parametrize("options", [{"top": 0}, {"most_repeats": 1}])
 def test_too_small_numbers_are_refused(trainings, options):
     with pytest.raises(ValueError, match="top must be at least 1 and repeats at least 2"):

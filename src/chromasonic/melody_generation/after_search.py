@@ -24,6 +24,8 @@ from chromasonic.reporting.winner_text import winner_lines
 from chromasonic.tuning.records import SearchResult
 
 REPEATS_FOLDER = "repeats"
+FEW_MELODIES = 20
+"""With fewer a bootstrap over melodies knows little of how they differ."""
 
 
 @dataclass(frozen=True)
@@ -52,16 +54,28 @@ class AfterSearch:
 
     def winner(self) -> Winner:
         """The winner, trained again with fresh seeds, and those that tie; kept in the results."""
-        self._say(f"Training the best {self.top} again with fresh seeds.")
+        self._say(*self._few_melodies())
+        count = min(self.top, len(self.search.result.ranking()))
+        self._say(f"Training the best {count} again with fresh seeds.")
         winner = find_winner(self.search, self._workplace, top=self.top, most_repeats=self.repeats)
         write_winner(winner, self.search, self.results_dir)
         n_trials = len(self.search.result.trials)
         self._say(*winner_lines({**winner.to_dict(), "n_trials": n_trials}, n_trials))
         return winner
 
-    def final_model(self, folder: Path) -> TrainedModel:
-        """The winner's configuration trained on all but the test melodies, in a folder."""
+    def final_model(self, folder: Path, trial: int | None = None) -> TrainedModel:
+        """The winner's configuration trained on all but the test melodies, in a folder.
+
+        Args:
+            folder: Where the model goes.
+            trial: Another of the candidates to take instead, such as a smaller one that ties.
+
+        Raises:
+            StudyError: That trial is none of the candidates.
+        """
         winner = self.winner()
+        if trial is not None:
+            winner = winner.choosing(trial)
         self._say(f"Training the final model for {winner.best_epoch} epochs.")
         return self._told(train_final(self.search, winner, self._workplace, folder), folder)
 
@@ -70,6 +84,16 @@ class AfterSearch:
         winner = self.winner()
         model = combine(self.search, winner, self._workplace, folder, size=size)
         return self._told(model, folder)
+
+    def _few_melodies(self) -> list[str]:
+        """What must be said where intervals rest on next to nothing."""
+        sizes = {"choose by": self.search.melodies.validation, "test on": self.search.test}
+        return [
+            f"There are only {len(melodies)} melodies to {use}: intervals over so few are too "
+            "narrow to be trusted."
+            for use, melodies in sizes.items()
+            if len(melodies) < FEW_MELODIES
+        ]
 
     @property
     def _workplace(self) -> Workplace:
@@ -118,6 +142,7 @@ def train_final_model(
     *,
     results_dir: str | Path | None = None,
     model_class: type[nn.Module] | None = None,
+    trial: int | None = None,
     **settings: Any,
 ) -> TrainedModel:
     """The model that a search was made for, trained on all but the test melodies, in a folder.
@@ -135,6 +160,8 @@ def train_final_model(
         results_dir: Keeps the further trainings and the winner; the parent of `output_dir` by
             default.
         model_class: What was searched; imported by its name if left out.
+        trial: Another of the candidates to take instead of the winner, such as a smaller model
+            that ties with it.
         **settings: `top`, `repeats`, `device`, `executor`, `jobs` and `verbose` of `AfterSearch`.
 
     Raises:
@@ -145,7 +172,8 @@ def train_final_model(
     """
     search = FinishedSearch.of(result, train_data, val_data, test_data, model_class)
     folder = Path(output_dir)
-    return AfterSearch(search, Path(results_dir or folder.parent), **settings).final_model(folder)
+    after = AfterSearch(search, Path(results_dir or folder.parent), **settings)
+    return after.final_model(folder, trial)
 
 
 def build_ensemble(

@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from chromasonic.errors import DataError
 from chromasonic.melody_generation.comparison import Comparison, compare
+from chromasonic.melody_generation.data.melodies import Melodies
 from chromasonic.melody_generation.data.sources import DataSource
-from chromasonic.melody_generation.data.vocabulary import decode_pitches
+from chromasonic.melody_generation.data.vocabulary import Vocabulary, decode_pitches
 from chromasonic.melody_generation.generation import Melody
 from chromasonic.melody_generation.midi_file import write_midi
 from chromasonic.melody_generation.sound import render, write_wav
@@ -94,22 +96,26 @@ def draw_melodies(melodies: Sequence[Melody], folder: Path) -> Path:
 
 
 def beside_people(
-    melodies: Sequence[Melody], data: Mapping[str, Any], *, with_rhythm: bool
+    melodies: Sequence[Melody], data: Mapping[str, Any], vocabulary: Vocabulary
 ) -> Comparison:
     """Measures of the melodies beside those of people's that the model has not seen.
 
     Args:
         melodies: Generated ones.
         data: What the model's card says of its data; the held-out melodies are loaded from there.
-        with_rhythm: Whether durations are compared, too.
+        vocabulary: The model's; with durations these are compared, too.
 
     Raises:
-        DataError: The data cannot be loaded again, or no held-out melody is long enough.
+        DataError: The data cannot be loaded again or have changed, or no held-out melody is long
+            enough.
     """
-    tokens = "pitch_duration" if with_rhythm else "pitch"
+    tokens = vocabulary.tokens
     split, _ = DataSource.from_description({**data, "tokens": tokens}).load()
+    melodies_now = Melodies.checked(split.train, split.validation, vocabulary.n_pitches, tokens)
+    if melodies_now.fingerprint != data["sha256"]:
+        raise DataError("the tunes have changed since the model was trained.")
     known = [*split.train, *split.validation]
-    if not with_rhythm:
+    if not vocabulary.durations:
         return compare(
             [melody.pitches for melody in melodies],
             [decode_pitches(tune) for tune in split.test],

@@ -28,6 +28,7 @@ from chromasonic.tuning.files import replace_folder
 
 CONFIG_FILE = "config.json"
 SCHEMA_VERSION = 1
+_FOLDERS_OF_MODELS = ("final_model", "ensemble", "best_model")
 
 Weights = Mapping[str, Tensor]
 
@@ -146,13 +147,20 @@ def _read_config(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise ModelError(
             f"a trained model must be a folder with {CONFIG_FILE}, but {folder} is none. "
-            "Use what chromasonic train wrote, or best_model of a search."
+            f"{_advice(folder)}"
         ) from None
     except (OSError, ValueError) as error:
         raise ModelError(_damaged(folder, one_line(error))) from None
     if not isinstance(config, dict) or config.get("schema_version") != SCHEMA_VERSION:
         raise ModelError(_damaged(folder, f"{CONFIG_FILE} is not of schema {SCHEMA_VERSION}"))
     return config
+
+
+def _advice(folder: Path) -> str:
+    for name in _FOLDERS_OF_MODELS:
+        if (folder / name / CONFIG_FILE).exists():
+            return f"Did you mean {folder / name}?"
+    return "Use what chromasonic train wrote, or best_model of a search."
 
 
 def _network(

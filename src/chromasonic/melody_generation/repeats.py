@@ -6,7 +6,7 @@ the same slots, and go on where they were broken off.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ from chromasonic.tuning.observers import Observer
 from chromasonic.tuning.records import SearchResult, TrialRecord
 from chromasonic.tuning.rules import TrialRules
 from chromasonic.tuning.seeds import derive_seed
-from chromasonic.tuning.session import SearchPlan
+from chromasonic.tuning.session import SearchPlan, Session
 from chromasonic.tuning.study import Fingerprint
 
 
@@ -91,6 +91,35 @@ class _Repeated:
         training = self.trainings[params["training"]]
         seed = derive_seed(self.seed, "repeat", training.trial, training.repeat)
         return self.objective(training.params, replace(trial, seed=seed))
+
+
+class _Told(Observer):
+    """Says how the trainings go, by the trials whose configurations they have."""
+
+    def __init__(self, console: Console, trainings: Collection[Training], n_done: int) -> None:
+        self._console = console
+        self._trainings = trainings
+        self._n_done = n_done
+
+    def on_trouble(self, message: str) -> None:
+        """Says it."""
+        self._say(message)
+
+    def on_trial_end(self, record: TrialRecord, checkpoint: Path | None) -> None:
+        """One line for each."""
+        self._n_done += 1
+        training = next(t for t in self._trainings if _is_of(record, t))
+        seed = f", seed {training.repeat}" if training.repeat else ""
+        loss = "" if record.value is None else f": loss {record.value:.4f}"
+        why = "" if record.counts else f", {record.ending} ({record.reason})"
+        epochs = len(record.learning_curve)
+        self._say(
+            f"trial {training.trial}{seed}{loss}{why}, {epochs} epochs in "
+            f"{record.training_time:.1f}s; {self._n_done} of {len(self._trainings)}"
+        )
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 class _KeptModels(Observer):
@@ -210,12 +239,16 @@ def _run(
         description={"direction": "minimize", "unit": "nats per note"},
     )
     models = _KeptModels(workplace.folder / "models", search, keys)
+
+    def observers(session: Session, before: SearchResult) -> list[Observer]:
+        return [models, _Told(workplace.console, keys, len(before.trials))]
+
     result = run_search(
         plan,
         _Repeated(objective, named, search.result["seed"]),
         Run(Budget(len(named)), place, TrialRules()),
         console=workplace.console,
-        observers=lambda session, before: [models],
+        observers=observers,
         in_words=False,
     )
     if result.stopped_by == "interrupted":

@@ -5,10 +5,10 @@ compared tune by tune on the validation melodies; the test melodies have no part
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import mean, median
-from typing import Any
+from typing import Any, Self
 
 from chromasonic.errors import StudyError
 from chromasonic.melody_generation.evaluation import Interval
@@ -82,6 +82,27 @@ class Winner:
     def ties(self) -> list[int]:
         """Trials whose configurations may be as good as the winner's."""
         return [candidate.trial for candidate in self.candidates[1:] if candidate.is_tied]
+
+    def choosing(self, trial: int) -> Self:
+        """The same with another of the candidates in the winner's place.
+
+        Raises:
+            StudyError: It is none of them.
+        """
+        chosen = [candidate for candidate in self.candidates if candidate.trial == trial]
+        if not chosen:
+            known = ", ".join(str(candidate.trial) for candidate in self.candidates)
+            raise StudyError(
+                f"the trial must be one of those trained again ({known}), but got {trial}. "
+                "Raise --top to train more of them."
+            )
+        # One that is surely beaten ties with nobody.
+        others = [
+            replace(candidate, is_tied=candidate.is_tied and chosen[0].is_tied)
+            for candidate in self.candidates
+            if candidate.trial != trial
+        ]
+        return replace(self, candidates=(*chosen, *others))
 
     def to_dict(self) -> dict[str, Any]:
         """The same, as JSON can hold it."""

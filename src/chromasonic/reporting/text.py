@@ -96,7 +96,8 @@ def ending_lines(result: SearchResult, folder: Path | None) -> list[str]:
     lines = summary_lines(result)
     if result.best_trial is not None:
         lines.append("Best hyperparameters:")
-        lines += [f"  {name}: {value}" for name, value in result.best_trial.params.items()]
+        params = result.best_trial.params
+        lines += [f"  {name}: {_value(value)}" for name, value in params.items()]
     if folder is None:
         return lines
     lines.append(f"Results: {folder}")

@@ -57,7 +57,7 @@ def corpus(tmp_path, monkeypatch):
 def test_the_songs_of_essen_come_with_what_became_of_the_others(corpus):
     tunes = load_music21("essen")
     assert tunes.names == ["altdeu10.abc, tune 1", "lux.abc"]
-    assert tunes.summary() == "kept 2 of 5: 1 near-duplicates, 1 not ABC, 1 too short"
+    assert tunes.summary() == "kept 2 of 5: 1 not ABC, 1 too like another, 1 too short"
     assert "music21" not in sys.modules
 
 

@@ -55,12 +55,34 @@ def test_a_users_tunes_are_told_and_some_are_taken(folder):
     split, lines = DataSource(str(folder), "pitch", 25).load()
     assert lines == [
         f"{folder}: kept 40 of 41: 1 not MIDI",
+        "  broken.mid: not MIDI (no MIDI header)",
         "25 of 40 are used: --n-sequences 40 takes all",
     ]
     assert sum(map(len, parts(split))) == 25
     everything, lines = DataSource(str(folder), "pitch", None).load()
     assert sum(map(len, parts(everything))) == 40
-    assert len(lines) == 1
+    assert len(lines) == 2
+
+
+def test_of_many_tunes_left_out_the_first_are_told(folder):
+    for n in range(8):
+        (folder / f"broken{n}.mid").write_bytes(b"no")
+    _, lines = DataSource(str(folder), "pitch", None).load()
+    assert lines[1] == "  broken0.mid: not MIDI (no MIDI header)"
+    assert lines[-1] == "  and 3 more"
+    assert len(lines) == 7
+
+
+def test_more_tunes_than_the_corpus_has_are_all_of_them():
+    split, lines = DataSource("corpus", "pitch", 10_000).load()
+    everything = load_corpus()
+    assert lines == ["corpus: all 3893 tunes, since there are no more"]
+    assert all(map(same, parts(split), parts(everything.pitches)))
+
+
+def test_a_collection_that_music21_does_not_have_is_refused():
+    with pytest.raises(DataError, match="must be music21:essen or music21:bach"):
+        DataSource("music21:mozart")
 
 
 def test_the_tunes_of_a_smaller_count_are_among_those_of_a_larger_one(folder):

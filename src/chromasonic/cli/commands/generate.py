@@ -102,9 +102,12 @@ def _compare(melodies: "list[Melody]", model: "TrainedModel", folder: Path) -> N
     from chromasonic.errors import DataError
     from chromasonic.melody_generation.heard import beside_people, write_comparison
 
-    with_rhythm = bool(model.vocabulary.durations)
+    data = model.card.get("data", {})
+    if "source" not in data:
+        typer.echo("No measures beside people's tunes: the model does not tell where its own are.")
+        return
     try:
-        comparison = beside_people(melodies, model.card.get("data", {}), with_rhythm=with_rhythm)
+        comparison = beside_people(melodies, data, model.vocabulary)
     except DataError as error:
         typer.echo(f"No measures beside people's tunes: {error}")
         return

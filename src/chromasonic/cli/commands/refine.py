@@ -8,14 +8,16 @@ import typer
 
 from chromasonic.cli.exits import errors_in_one_line
 from chromasonic.cli.next_command import next_command, next_output_dir
-from chromasonic.cli.options import Debug, From, Storage
+from chromasonic.cli.options import Debug, From
 
 SPACE_FILE = "refined_space.toml"
 
 
 def refine(
     from_: From = Path("hyperparameter_search_results"),
-    storage: Storage = None,
+    storage: Annotated[
+        str | None, typer.Option(help="Database URL; default: a file in --from.")
+    ] = None,
     study_name: Annotated[
         str | None, typer.Option(help="Name of the study; default: the only one.")
     ] = None,
@@ -40,7 +42,7 @@ def refine(
         refinement = refine_space(result)
         for decision in refinement.decisions:
             typer.echo(str(decision))
-        file = space_file or from_ / SPACE_FILE
+        file = space_file or (from_ / SPACE_FILE if from_.is_dir() else Path(SPACE_FILE))
         write_text(file, refinement.to_toml())
         n_fitting = len(refinement.fitting_trials)
         typer.echo(f"Space: {file}")
@@ -48,7 +50,7 @@ def refine(
         place = str(from_) if storage is None else safe_url(storage)
         earlier = ["--from", place, *(["--from-study", study_name] if study_name else [])]
         n_own = sum(trial.origin is None for trial in result.trials)
-        n_trials, output_dir = n_fitting + n_own, next_output_dir(from_)
+        n_trials, output_dir = n_fitting + max(1, n_own), next_output_dir(from_)
         command = next_command(result, earlier, file, output_dir, n_trials)
         if command is None:
             typer.echo(

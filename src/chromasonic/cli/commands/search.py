@@ -114,7 +114,7 @@ def search(
             n_sequences,
             data_seed,
         )
-        if source.is_path:
+        if source.is_read:
             source = replace(source, options={"outside": outside, "max_notes": max_notes})
         melodies, lines = source.load()
         for line in lines:

@@ -16,6 +16,10 @@ def train(
         Path | None,
         typer.Option(help="Where the model goes; default: final_model in the search's directory."),
     ] = None,
+    trial: Annotated[
+        int | None,
+        typer.Option(min=0, help="Take this candidate instead of the winner, such as a tied one."),
+    ] = None,
     top: Top = 5,
     repeats: Repeats = 5,
     device: Device = "auto",
@@ -29,4 +33,4 @@ def train(
     """
     with errors_in_one_line(debug):
         after = after_search(from_, top, repeats, device, executor, jobs)
-        after.final_model(output_dir or after.results_dir / "final_model")
+        after.final_model(output_dir or after.results_dir / "final_model", trial)

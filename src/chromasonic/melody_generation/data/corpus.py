@@ -64,6 +64,11 @@ class Corpus:
         return self.pitches.test
 
 
+def count_corpus() -> int:
+    """How many tunes the shipped corpus has."""
+    return len(_arrays("lengths")["lengths"])
+
+
 def load_corpus(n_tunes: int | None = None, seed: int = 0) -> Corpus:
     """The shipped tunes, or a random part of them, in the split fixed in the file.
 
@@ -76,8 +81,7 @@ def load_corpus(n_tunes: int | None = None, seed: int = 0) -> Corpus:
         DataError: If `n_tunes` is below 1 or more than there are.
         DataError: If so few tunes were asked for that train, validation or test is empty.
     """
-    with (resources.files(__package__) / "corpus.npz").open("rb") as file, np.load(file) as data:
-        arrays = dict(data)
+    arrays = _arrays()
     total = len(arrays["lengths"])
     if n_tunes is not None and not 1 <= n_tunes <= total:
         raise DataError(
@@ -102,6 +106,12 @@ def load_corpus(n_tunes: int | None = None, seed: int = 0) -> Corpus:
         pitches=divide(encode_pitches(arrays["pitches"])),
         durations=divide(arrays["ticks"][arrays["duration_codes"]].astype(np.int64)),
     )
+
+
+def _arrays(*names: str) -> dict[str, IntArray]:
+    """The arrays of the shipped file by name; all of them where no names are given."""
+    with (resources.files(__package__) / "corpus.npz").open("rb") as file, np.load(file) as data:
+        return {name: data[name] for name in names or data.files}
 
 
 def _paired(pitches: list[IntArray], durations: list[IntArray]) -> list[IntArray]:

@@ -8,15 +8,22 @@ from pathlib import Path
 from typing import Any, get_args
 
 from chromasonic.errors import DataError
-from chromasonic.melody_generation.data.corpus import Corpus, Split, load_corpus
+from chromasonic.melody_generation.data.corpus import (
+    Corpus,
+    Split,
+    count_corpus,
+    load_corpus,
+)
 from chromasonic.melody_generation.data.music21_tunes import Collection, load_music21
 from chromasonic.melody_generation.data.synthetic import create_training_data
 from chromasonic.melody_generation.data.tune_files import load_tunes
+from chromasonic.melody_generation.data.tune_report import Tunes
 from chromasonic.melody_generation.data.tune_split import first_tunes, split_tunes
 from chromasonic.melody_generation.data.vocabulary import VOCAB_SIZE, Tokens
 
 CORPUS, SYNTHETIC, MUSIC21 = "corpus", "synthetic", "music21:"
 
+_MOST_SKIPPED_LINES = 5
 _SYNTHETIC_LENGTH = 32
 _TRAIN_SHARE = 0.8
 
@@ -65,7 +72,7 @@ class DataSource:
     def describe(self) -> dict[str, Any]:
         """The same, as JSON can hold it; a path becomes an absolute one."""
         described = asdict(self)
-        if self.is_path:
+        if self.is_read and not self.source.startswith(MUSIC21):
             described["source"] = str(Path(self.source).resolve())
         return described
 
@@ -74,9 +81,9 @@ class DataSource:
         return self.source.removeprefix(MUSIC21)
 
     @property
-    def is_path(self) -> bool:
-        """Whether the melodies are a user's own files."""
-        return self.source not in (CORPUS, SYNTHETIC) and not self.source.startswith(MUSIC21)
+    def is_read(self) -> bool:
+        """Whether the melodies are read from files, as the options say."""
+        return self.source not in (CORPUS, SYNTHETIC)
 
     def load(self) -> tuple[Split, list[str]]:
         """The melodies in three parts, as a search takes them, and what is to be said of them.
@@ -87,16 +94,23 @@ class DataSource:
         if self.source == SYNTHETIC:
             return self._synthetic(), []
         if self.source == CORPUS:
-            return load_corpus(self.n_sequences, self.seed).split(self.tokens), []
+            return self._shipped()
         corpus, lines = self._own_tunes()
         return corpus.split(self.tokens), lines
+
+    def _shipped(self) -> tuple[Split, list[str]]:
+        total = count_corpus()
+        if self.n_sequences is None or self.n_sequences <= total:
+            return load_corpus(self.n_sequences, self.seed).split(self.tokens), []
+        split = load_corpus(None, self.seed).split(self.tokens)
+        return split, [f"corpus: all {total} tunes, since there are no more"]
 
     def _own_tunes(self) -> tuple[Corpus, list[str]]:
         if self.source.startswith(MUSIC21):
             tunes = load_music21(self._collection, **self.options)
         else:
             tunes = load_tunes(self.source, **self.options)
-        lines = [f"{self.source}: {tunes.summary()}"]
+        lines = [f"{self.source}: {tunes.summary()}", *_skipped_lines(tunes)]
         n_kept = len(tunes.names)
         if self.n_sequences is not None and n_kept > self.n_sequences:
             tunes = first_tunes(tunes, self.n_sequences, self.seed)
@@ -115,3 +129,11 @@ class DataSource:
             2 * len(validation), _SYNTHETIC_LENGTH, VOCAB_SIZE, 0.5, self.seed + 1
         )
         return Split(train, validation, test)
+
+
+def _skipped_lines(tunes: Tunes) -> list[str]:
+    """The first few tunes that were left out, and why."""
+    shown = tunes.skipped[:_MOST_SKIPPED_LINES]
+    lines = [f"  {s.name}: {s.reason}" + (f" ({s.detail})" if s.detail else "") for s in shown]
+    n_more = len(tunes.skipped) - len(shown)
+    return [*lines, f"  and {n_more} more"] if n_more else lines

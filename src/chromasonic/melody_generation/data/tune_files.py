@@ -204,7 +204,7 @@ def _without_near_duplicates(tunes: list[_Tune]) -> tuple[list[_Tune], list[Skip
     pairs = list(zip(tunes, copied, strict=True))
     kept = [tune for tune, original in pairs if original is None]
     copies = [
-        Skipped(tune.name, "near-duplicates", f"of {tunes[original].name}")
+        Skipped(tune.name, "too like another", f"{tunes[original].name}")
         for tune, original in pairs
         if original is not None
     ]
