@@ -1,6 +1,7 @@
 import json
 import logging
 from dataclasses import replace
+from itertools import permutations
 
 import optuna
 import pytest
@@ -252,6 +253,17 @@ def test_a_database_elsewhere_has_one_driver_too(make_plan, tmp_path):
             pass
     with open_session(there):
         pass
+
+
+def test_the_database_of_a_search_has_one_driver_however_it_is_named(make_plan, tmp_path):
+    by_directory = make_plan(output_dir=tmp_path / "here")
+    (tmp_path / "link").symlink_to(tmp_path / "here", target_is_directory=True)
+    url = sqlite_url(tmp_path / "link" / "study.db")
+    by_url = make_plan(output_dir=tmp_path / "there", storage=url)
+    by_url_alone = make_plan(output_dir=None, storage=url)
+    for first, second in permutations([by_directory, by_url, by_url_alone], 2):
+        with open_session(first), pytest.raises(StudyInUse):
+            open_session(second).__enter__()
 
 
 def test_passwords_do_not_get_into_the_description(make_plan, monkeypatch):

@@ -205,10 +205,11 @@ def _set_aside(output_dir: Path, study_name: str) -> None:
 
 
 def _locks(plan: SearchPlan, url: str | BaseStorage) -> list[Path]:
-    output_dir = plan.output_dir
-    locks = [] if output_dir is None else [output_dir / LOCK_FILE]
+    locks = [] if plan.output_dir is None else [plan.output_dir / LOCK_FILE]
     file = None if isinstance(url, BaseStorage) else sqlite_file(url)
-    if file and (output_dir is None or file.parent.resolve() != output_dir.resolve()):
+    if file is not None:
+        # Also where it lies in the output directory: another search may name it by its URL.
+        file = file.resolve()
         locks.append(file.with_name(f".{file.name}.{derive_seed(plan.study_name)}.lock"))
     return locks
 
