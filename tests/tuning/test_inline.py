@@ -66,6 +66,10 @@ def test_a_trial_tells_its_epochs_and_its_end():
     assert end == TrialEnded(7, Ending.STOPPED_EARLY)
 
 
+class NoException(BaseException):
+    """Such as asyncio.CancelledError: not to be caught by accident."""
+
+
 class OutOfMemoryError(RuntimeError):
     """What PyTorch calls it."""
 
@@ -74,6 +78,7 @@ class OutOfMemoryError(RuntimeError):
     ("error", "ending"),
     [
         (ZeroDivisionError("by zero\nand more"), Ending.FAILED),
+        (NoException("by zero"), Ending.FAILED),
         (MemoryError("by zero"), Ending.OUT_OF_MEMORY),
         (OutOfMemoryError("by zero"), Ending.OUT_OF_MEMORY),
         (RuntimeError("by zero: you can't allocate memory: 9 bytes"), Ending.OUT_OF_MEMORY),

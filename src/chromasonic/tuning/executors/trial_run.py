@@ -36,7 +36,7 @@ class TrialRun:
         """
         try:
             return self._step()
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - it must cost one trial only
+        except BaseException as error:  # noqa: BLE001 - it must cost one trial only
             return _failed(self._task.number, error)
 
     def _step(self) -> EpochEnded | TrialEnded | TrialPaused:
@@ -61,7 +61,7 @@ class TrialRun:
         """Stops the trial between two epochs, after a checkpoint if it can write one."""
         try:
             return TrialPaused(self._task.number, self.try_to_save())
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - it must cost one trial only
+        except BaseException as error:  # noqa: BLE001 - it must cost one trial only
             return _failed(self._task.number, error)
 
     def try_to_save(self) -> str:
