@@ -1,3 +1,6 @@
+import errno
+from pathlib import Path
+
 import pytest
 
 from chromasonic.errors import StudyError
@@ -29,6 +32,53 @@ def test_requests_can_be_forgotten(tmp_path, always_looks):
     search.clear()
     assert search.take() == set()
     search.clear()
+
+
+def test_a_request_made_while_others_are_taken_is_taken_next_time(
+    tmp_path, monkeypatch, always_looks
+):
+    search = Cancellations(tmp_path)
+    search.request(3)
+    unlink = Path.unlink
+
+    def unlink_while_another_comes(path, missing_ok=False):
+        unlink(path, missing_ok)
+        if path.name == "3":
+            Cancellations(tmp_path).request(8)
+
+    monkeypatch.setattr(Path, "unlink", unlink_while_another_comes)
+    assert search.take() == {3}
+    assert search.take() == {8}
+
+
+def test_a_request_made_while_the_folder_goes_is_made_in_a_new_one(
+    tmp_path, monkeypatch, always_looks
+):
+    search = Cancellations(tmp_path)
+    touch = Path.touch
+
+    def touch_too_late(path, *args):
+        monkeypatch.setattr(Path, "touch", touch)
+        assert search.take() == set()
+        path.touch(*args)
+
+    monkeypatch.setattr(Path, "touch", touch_too_late)
+    Cancellations(tmp_path).request(3)
+    assert search.take() == {3}
+
+
+def test_requests_that_cannot_be_read_end_no_search(tmp_path, monkeypatch, always_looks):
+    search = Cancellations(tmp_path)
+    search.request(3)
+
+    def away(path):
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "iterdir", away)
+        assert search.take() == set()
+        search.clear()
+    assert search.take() == {3}
 
 
 def test_what_is_no_number_is_no_request(tmp_path, always_looks):

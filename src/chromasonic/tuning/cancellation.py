@@ -1,6 +1,7 @@
 """Trials that the user wants to end, said through files from anywhere."""
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 FOLDER = ".cancel"
@@ -20,9 +21,14 @@ class Cancellations:
 
     def request(self, number: int) -> None:
         """Asks the search that runs there to end a trial."""
-        if self._folder is not None:
+        if self._folder is None:
+            return
+        while True:
             self._folder.mkdir(parents=True, exist_ok=True)
-            (self._folder / str(number)).touch()
+            # The search may remove the folder just now.
+            with suppress(FileNotFoundError):
+                (self._folder / str(number)).touch()
+                return
 
     def take(self) -> set[int]:
         """The trials asked for since the last time."""
@@ -30,16 +36,20 @@ class Cancellations:
         if self._folder is None or now < self._next_look:
             return set()
         self._next_look = now + LOOK_EVERY_S
-        if not self._folder.is_dir():
-            return set()
-        requests = [path for path in self._folder.iterdir() if path.name.isdigit()]
-        numbers = {int(path.name) for path in requests}
-        self.clear()
-        return numbers
+        return {int(path.name) for path in self._remove() if path.name.isdigit()}
 
     def clear(self) -> None:
         """Forgets all requests."""
-        if self._folder is not None and self._folder.is_dir():
-            for path in self._folder.iterdir():
-                path.unlink(missing_ok=True)
-            self._folder.rmdir()
+        self._remove()
+
+    def _remove(self) -> list[Path]:
+        """What was in the folder, which is gone then if nothing has come meanwhile."""
+        found: list[Path] = []
+        # A disk that is away for a while must end no search.
+        with suppress(OSError):
+            if self._folder is not None and self._folder.is_dir():
+                found += self._folder.iterdir()
+                for path in found:
+                    path.unlink(missing_ok=True)
+                self._folder.rmdir()
+        return found
