@@ -4,6 +4,7 @@ import random
 import sys
 import tempfile
 from functools import partial
+from importlib import import_module
 
 import optuna
 import pytest
@@ -332,6 +333,24 @@ def test_a_changed_source_is_refused_unless_it_is_accepted(search, module, tmp_p
     accepted = search("mine:cost", output_dir=results, accept_changed_source=True)
     assert [trial.value > 5 for trial in accepted.trials] == [False, False, True]
     assert len(search("mine:cost", n_trials=4, output_dir=results).trials) == 4
+
+
+def test_the_source_of_a_lambda_is_its_own_and_not_that_of_the_line_it_stands_in(module, tmp_path):
+    call = """from chromasonic import tune
+
+def search(folder):
+    settings = {{"jobs": 1, "sampler": "random", "executor": "inline", "verbose": False}}
+    return tune({cost}, {{"x": (0.0, 1.0)}}, n_trials={n}, seed=1, output_dir=folder, **settings)
+"""
+
+    def search_with(cost, n):
+        module(call.format(cost=cost, n=n))
+        return import_module("mine").search(tmp_path / "results")
+
+    assert len(search_with("lambda params: params['x']", 1).trials) == 1
+    assert len(search_with("lambda params: params['x']", 2).trials) == 2
+    with pytest.raises(StudyMismatch, match="source of the objective"):
+        search_with("lambda params: 1 + params['x']", 2)
 
 
 def test_an_accepted_source_accepts_nothing_else(search, tmp_path):

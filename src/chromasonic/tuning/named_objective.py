@@ -1,5 +1,6 @@
 """Objectives known by name: what they are called, and where they are imported from."""
 
+import ast
 import hashlib
 import inspect
 from collections.abc import Mapping
@@ -65,8 +66,23 @@ def identity_of(objective: Any) -> tuple[str, str]:
     named = function if hasattr(function, "__qualname__") else type(function)
     name = f"{named.__module__}.{named.__qualname__}"
     try:
-        source = inspect.getsource(inspect.unwrap(named))
+        source = _source_of(inspect.unwrap(named))
     except (OSError, TypeError):
         # Typed in at a prompt: there is no source to compare.
         return name, "unknown"
     return name, hashlib.sha256(source.encode()).hexdigest()
+
+
+def _source_of(named: Any) -> str:
+    """The source of a function or class; of a lambda without the call in which it stands."""
+    whole = inspect.getsource(named)
+    if named.__name__ != "<lambda>":
+        return whole
+    text = "".join(inspect.findsource(named)[0])
+    try:
+        nodes = ast.walk(ast.parse(text))
+    except SyntaxError:  # A notebook allows more than Python does.
+        return whole
+    line = named.__code__.co_firstlineno
+    lambdas = [node for node in nodes if isinstance(node, ast.Lambda) and node.lineno == line]
+    return "\n".join(ast.get_source_segment(text, node) or "" for node in lambdas) or whole
