@@ -179,6 +179,28 @@ def test_a_save_that_raises_costs_its_trial_only(tmp_path):
     assert latest_checkpoint(tmp_path) is None
 
 
+def test_a_full_disk_under_a_file_that_torch_writes_itself_costs_no_trial(tmp_path):
+    resource = pytest.importorskip("resource")
+    torch = pytest.importorskip("torch")
+
+    def objective(params):
+        # Not through a file of Python's: PyTorch tells what happens in words of its own.
+        yield Epoch(1.0, save=lambda folder: torch.save(torch.zeros(9999), folder / "all.pt"))
+
+    executor = InlineExecutor(objective)
+    start(executor, task(tmp_path))
+    executor.poll(0.0)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        end = executor.poll(0.0)[0]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert end.ending is Ending.COMPLETED
+    assert end.trouble.startswith("trial 7 could not write its checkpoint: RuntimeError: ")
+    assert latest_checkpoint(tmp_path) is None
+
+
 def test_a_signal_within_an_epoch_breaks_it_off(tmp_path):
     def objective(params, trial):
         yield from counting(2)(params, trial)

@@ -75,7 +75,9 @@ class TrialRun:
         self._saved_at = time.monotonic()
         try:
             save_checkpoint(self._task.folder, self._rows, self._last.save)
-        except OSError as error:
+        except (OSError, RuntimeError) as error:
+            if not _is_of_the_disk(error):
+                raise
             return f"trial {self._task.number} could not write its checkpoint: {one_line(error)}"
         return ""
 
@@ -93,6 +95,11 @@ def _row(number: int, epoch: Epoch, seconds: float) -> dict[str, Any]:
         **epoch.metrics,
         "seconds": round(seconds, 4),
     }
+
+
+def _is_of_the_disk(error: Exception) -> bool:
+    # PyTorch tells of a full disk in words of its own, if it opens the file itself.
+    return isinstance(error, OSError) or "inline_container.cc" in str(error)
 
 
 def _failed(number: int, error: BaseException) -> TrialEnded:
