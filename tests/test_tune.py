@@ -126,6 +126,8 @@ def test_every_ending_is_counted(search):
     def objective(params, trial):
         if trial.number == 0:
             raise ValueError("no luck")
+        if trial.number == 1:
+            yield -5.0
         yield float("nan") if trial.number == 1 else 1.0
 
     result = search(objective)
@@ -135,7 +137,7 @@ def test_every_ending_is_counted(search):
         "completed",
     ]
     assert result["endings"] == {"failed": 1, "diverged": 1, "completed": 1}
-    assert result["trial_results"][0]["value"] is None
+    assert [trial["value"] for trial in result["trial_results"]] == [None, None, 1.0]
     assert result["trial_results"][0]["reason"] == "ValueError: no luck"
 
 

@@ -83,12 +83,12 @@ def test_losses_that_are_no_numbers_are_never_the_best(study):
     assert best_row([{"epoch": 1, "loss": math.nan}]) is None
 
 
-def test_pruned_and_diverged_trials_keep_their_loss_but_do_not_count(study):
+def test_pruned_trials_keep_their_loss_diverged_ones_have_none_and_neither_counts(study):
     add_trial(study, [1.0], Ending.PRUNED)
     add_trial(study, [0.5, math.nan], Ending.DIVERGED)
     add_trial(study, [2.0], Ending.STOPPED_EARLY)
     result = read_result(study)
-    assert [trial.value for trial in result.trials] == [1.0, 0.5, 2.0]
+    assert [trial.value for trial in result.trials] == [1.0, None, 2.0]
     assert [trial.counts for trial in result.trials] == [False, False, True]
     assert result["best_value"] == 2.0
 

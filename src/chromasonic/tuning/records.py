@@ -34,7 +34,7 @@ class TrialRecord:
         ending: Why it ended, one of `Ending`.
         reason: One line more on that.
         params: What it tried.
-        value: Its best loss; None if it had none.
+        value: Its best loss; None if it had none, or failed.
         val_loss: The same; what the guide calls it.
         train_loss: The training loss of the best epoch.
         best_epoch: When the best loss was reached, counted from 1.
@@ -236,6 +236,8 @@ def record_of(trial: FrozenTrial) -> TrialRecord:
     """The record of a trial that has ended, with the losses that the study minimises."""
     curve = attribute(trial, "epochs", [])
     best = best_row(curve) or {}
+    # What a failed trial yielded before may be anything, such as a loss on its way to explode.
+    value = None if trial.state == TrialState.FAIL else best.get("loss")
     n_parameters = next((row["n_parameters"] for row in curve if "n_parameters" in row), None)
     return TrialRecord(
         number=trial.number,
@@ -243,8 +245,8 @@ def record_of(trial: FrozenTrial) -> TrialRecord:
         ending=attribute(trial, "ending", ""),
         reason=attribute(trial, "reason", ""),
         params=attribute(trial, "params", dict(trial.params)),
-        value=best.get("loss"),
-        val_loss=best.get("loss"),
+        value=value,
+        val_loss=value,
         train_loss=best.get("train_loss"),
         best_epoch=best.get("epoch"),
         training_time=round(sum(row["seconds"] for row in curve), 3),
