@@ -1,5 +1,6 @@
 import signal
 import sqlite3
+from contextlib import closing
 
 import optuna
 import pytest
@@ -69,6 +70,22 @@ def test_a_new_file_is_made_with_its_folders_and_written_ahead(tmp_path):
     optuna.create_study(storage=open_storage(sqlite_url(file)), study_name="mine")
     # Asked through a connection of our own: the mode is a property of the file.
     assert journal_mode(file) == "wal"
+
+
+def test_who_reads_a_file_while_it_is_made_does_not_keep_it_from_being_made(tmp_path, monkeypatch):
+    file = tmp_path / "study.db"
+    with closing(sqlite3.connect(file, isolation_level=None)) as reader:
+
+        class ReadAlong(module.RDBStorage):
+            def __init__(self, *args, **kwargs):
+                reader.execute("BEGIN")
+                reader.execute("SELECT * FROM sqlite_master").fetchall()
+                super().__init__(*args, **kwargs)
+
+        monkeypatch.setattr(module, "RDBStorage", ReadAlong)
+        opened = open_storage(sqlite_url(file), sqlite_timeout_s=0.1)
+        optuna.create_study(storage=opened, study_name="mine")
+        assert optuna.get_all_study_names(opened) == ["mine"]
 
 
 def test_what_one_opening_wrote_the_next_one_reads(folder_with_odd_name):

@@ -10,10 +10,10 @@ import optuna
 import psutil
 from filelock import FileLock, Timeout
 from optuna.storages import BaseStorage, RDBStorage
-from sqlalchemy import event, make_url
+from sqlalchemy import create_engine, event, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from chromasonic.errors import MissingExtra, StudyError, StudyInUse, one_line
 from chromasonic.tuning.database_errors import describe, is_broken_file
@@ -96,10 +96,7 @@ def _open_sqlite(url: URL, timeout_s: float) -> RDBStorage:
         # It lives in its one connection, which must stay open.
         return RDBStorage(_shown_in_full(url))
     file.parent.mkdir(parents=True, exist_ok=True)
-    storage = RDBStorage(
-        _shown_in_full(url),
-        engine_kwargs={"connect_args": {"timeout": timeout_s}},
-    )
+    arguments = {"timeout": timeout_s}
     # WAL needs memory shared between processes, which no network file system gives.
     mode = "DELETE" if _on_network(file) else "WAL"
     if mode == "DELETE":
@@ -108,6 +105,12 @@ def _open_sqlite(url: URL, timeout_s: float) -> RDBStorage:
             "A local directory is better.",
             stacklevel=2,
         )
+
+    # Before there are tables: in any other mode who reads along keeps them from being made.
+    first = create_engine(url, connect_args=arguments, poolclass=NullPool)
+    with first.connect() as connection:
+        connection.exec_driver_sql(f"PRAGMA journal_mode={mode}")
+    storage = RDBStorage(_shown_in_full(url), engine_kwargs={"connect_args": arguments})
 
     @event.listens_for(storage.engine, "connect")
     def _on_connect(connection: object, record: ConnectionPoolEntry) -> None:
