@@ -134,3 +134,9 @@ def test_no_alarm_is_left_behind_a_time_limit():
         assert signal.getitimer(signal.ITIMER_REAL)[0] > 0
     assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
     assert signal.getsignal(signal.SIGALRM) == before
+
+
+@pytest.mark.parametrize("limit_s", [1e12, float("inf")])
+def test_a_time_limit_that_no_clock_can_hold_is_none(limit_s):
+    with Interrupt(limit_s) as interrupt, interrupt.breakable():
+        assert not interrupt.requested

@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+LONGEST_ALARM_S = 1e8
+"""Three years; no system takes an infinite one."""
+
 
 class Interrupt:
     """Turns SIGINT and SIGTERM into a request while it is entered.
@@ -44,7 +47,8 @@ class Interrupt:
             if self._time_limit_s is not None and hasattr(signal, "setitimer"):
                 self._previous[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._on_alarm)
                 # A little late rather than early: whoever asks must find the time used up.
-                signal.setitimer(signal.ITIMER_REAL, self._time_limit_s + 0.02)
+                limit_s = min(self._time_limit_s + 0.02, LONGEST_ALARM_S)
+                signal.setitimer(signal.ITIMER_REAL, limit_s)
         return self
 
     def __exit__(
