@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python benchmarks/final_models/run.py
 
-One configuration of an LSTM, as a search of small models on 1,000 tunes would find it, is trained
+One configuration of an LSTM, chosen by hand after a few trainings on the same tunes, is trained
 by the steps that come after a search: `train_final` on training and validation melodies,
 `combine` for an ensemble of five. Three seeds, tokens with and without rhythm. All trainings are
 kept in `models/`, and it goes on where it was. See README.md.

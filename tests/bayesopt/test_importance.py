@@ -130,6 +130,7 @@ def assert_right(space, objective, main, total, n, n_seeds, tolerance):
             assert sum(held(effect[which], truth) for effect in effects) >= 0.6 * n_seeds
 
 
+@pytest.mark.slow
 def test_effects_of_the_g_function_are_those_of_its_analytic_solution():
     assert_right(G_SPACE, g_function, G_MAIN, G_TOTAL, n=100, n_seeds=20, tolerance=0.03)
 
@@ -148,6 +149,7 @@ def test_effects_of_the_ishigami_function_are_those_of_its_analytic_solution():
     assert_right(space, ishigami, main, total, n=300, n_seeds=10, tolerance=0.08)
 
 
+@pytest.mark.slow
 def test_effects_of_a_mixed_conditional_space_are_those_of_a_full_grid():
     main, total = mixed_indices()
     assert_right(MIXED, mixed, main, total, n=60, n_seeds=20, tolerance=0.03)
@@ -158,6 +160,7 @@ def test_constants_are_left_out():
     assert set(importance_by_name(MIXED, X, [mixed(p) for p in X])) == set(MIXED) - {"constant"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["random", "optimised"])
 def test_noise_explains_nothing_in_nine_of_ten_searches_of_50_trials(how):
     honest = dict.fromkeys(NOISE, 0)
@@ -180,6 +183,7 @@ def test_noise_explains_nothing_in_nine_of_ten_searches_of_50_trials(how):
     assert all(count >= 9 for count in honest.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_points", [MIN_POINTS, 50])
 def test_values_that_are_all_chance_are_not_enough_data(n_points):
     for seed in range(20):

@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from chromasonic.bayesopt import Categorical, Fixed, Float, Integer, Ordinal
@@ -97,6 +97,7 @@ def numbers(draw):
         assume(False)
 
 
+@example(Float(5e-324, 1.0), False, 0.0)
 @given(numbers(), st.booleans(), st.floats(0.0, 1.0))
 def test_every_old_value_is_one_of_the_wider_range_and_natural_ends_hold(parameter, upwards, u):
     wide = widened(parameter, upwards=upwards)

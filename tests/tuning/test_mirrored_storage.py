@@ -48,6 +48,7 @@ class TestOptunasSuiteInMemory(StorageTestCase):
         return MirroredStorage(InMemoryStorage())
 
 
+@pytest.mark.slow
 class TestOptunasSuiteOverSQLite(StorageTestCase):
     @pytest.fixture
     def storage(self, tmp_path):

@@ -145,6 +145,7 @@ class TestOptunasSuiteInMemory(StorageTestCase):
         return PatientStorage(InMemoryStorage(), name="db")
 
 
+@pytest.mark.slow
 class TestOptunasSuiteOverAFile(StorageTestCase):
     @pytest.fixture
     def storage(self, tmp_path):

@@ -53,7 +53,9 @@ def _longer(parameter: Float, upwards: bool) -> Float | None:
         return None
     if upwards:
         return replace(parameter, high=_rounded(parameter.high + distance))
-    return replace(parameter, low=_rounded(parameter.low - distance))
+    low = _rounded(parameter.low - distance)
+    # There is no smaller number above 0 than the smallest one.
+    return None if low <= 0 < parameter.low else replace(parameter, low=low)
 
 
 def _with_more_steps(parameter: Float | Integer, upwards: bool) -> Parameter | None:

@@ -271,6 +271,7 @@ def test_a_trial_whose_process_died_between_two_values_gets_the_others_it_would_
     assert resumed.params == trial.params
 
 
+@pytest.mark.slow
 def test_slow_starters_that_never_finish_mislead_less_than_their_last_losses_would():
     ours, misled = [], []
     for seed in range(5):
@@ -282,6 +283,7 @@ def test_slow_starters_that_never_finish_mislead_less_than_their_last_losses_wou
     assert np.mean(misled) > 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "pruner",
     [
