@@ -16,8 +16,8 @@ from statistics import mean
 import torch
 from rich.console import Console
 
-from chromasonic.melody_generation.data import load_corpus
 from chromasonic.melody_generation.data.melodies import Melodies
+from chromasonic.melody_generation.data.sources import DataSource
 from chromasonic.melody_generation.ensemble import combine
 from chromasonic.melody_generation.final_model import train_final
 from chromasonic.melody_generation.finished_search import FinishedSearch
@@ -84,7 +84,8 @@ def test_of(model: TrainedModel) -> dict:
 
 def known_configuration(tokens: str, seed: int) -> FinishedSearch:
     """A search that has tried this one configuration."""
-    split = load_corpus().split(tokens)
+    source = DataSource("corpus", tokens, n_sequences=None)
+    split, _ = source.load()
     melodies = Melodies.checked(split.train, split.validation, 88, tokens)
     test = Melodies.checked(split.test, split.test, 88, tokens).train
     trial = TrialRecord(
@@ -110,7 +111,7 @@ def known_configuration(tokens: str, seed: int) -> FinishedSearch:
         "seed": seed,
         "storage": "none",
         "model": {"name": model_name(LSTMMelodyModel)},
-        "data": {"source": "corpus", **sizes, "sha256": melodies.fingerprint},
+        "data": {**source.describe(), **sizes, "sha256": melodies.fingerprint},
     }
     result = SearchResult((trial,), 0.0, description, datetime.now().isoformat())
     return FinishedSearch(
