@@ -52,22 +52,28 @@ def generate(
 
         torch.set_num_threads(1)
         trained = load_model(model, device=choose_device(device))
-        settings = {
-            "n": n,
+        begun = None if seed_tune is None else _first_tune(seed_tune)
+        melodies = draw(
+            trained,
+            n,
+            length=length,
+            temperature=temperature,
+            top_p=top_p,
+            key=key,
+            seed_tune=begun,
+            seed_notes=seed_notes,
+            seed=seed,
+        )
+        playing = Playing(tempo, program, soundfont)
+        described = {
+            "model": str(model),
             "length": length,
             "temperature": temperature,
             "top_p": top_p,
             "key": key,
+            "seed_tune": seed_tune and str(seed_tune),
             "seed_notes": seed_notes,
             "seed": seed,
-        }
-        begun = None if seed_tune is None else _first_tune(seed_tune)
-        melodies = draw(trained, **settings, seed_tune=begun)  # type: ignore[arg-type]
-        playing = Playing(tempo, program, soundfont)
-        described = {
-            "model": str(model),
-            **settings,
-            "seed_tune": seed_tune and str(seed_tune),
             "tempo": tempo,
             "program": program,
             "soundfont": soundfont and str(soundfont),
