@@ -78,7 +78,7 @@ def postgresql_killed(arena, rng, longest_s, server):
     before = arena.ended()
     # A search that was just about to open its study says so in one line; the next one goes on.
     if arena.end() != 0:
-        assert "error: " in arena.log
+        assert "error: " in arena.log, arena.log
         arena.finish()
     return before
 
@@ -116,7 +116,7 @@ def disk_full(arena, rng, longest_s):
         before = arena.ended() if has_ended else {}
         if arena.end() != 0:
             # It could not even begin, or not write its last file, and said so in one line.
-            assert "error: " in arena.log
+            assert "error: " in arena.log, arena.log
             before = arena.ended()
             arena.finish()
         saved = arena.folder / "saved"

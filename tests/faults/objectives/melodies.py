@@ -7,6 +7,7 @@ import mischief
 import torch
 
 from chromasonic.bayesopt import Categorical, Fixed, Float, Integer
+from chromasonic.errors import ChromasonicError
 from chromasonic.melody_generation.data.synthetic import create_training_data
 from chromasonic.melody_generation.hyperparameter_search import (
     HyperparameterOptimizer,
@@ -54,4 +55,8 @@ def main(output_dir, n_trials, seed, *options):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except ChromasonicError as foreseen:
+        # As the command line says it.
+        sys.exit(f"error: {foreseen}")
