@@ -270,10 +270,10 @@ def test_a_melody_search_is_refined_and_gone_on_from(run, tmp_path):
     best = min(found["trial_results"], key=lambda trial: trial["value"] or math.inf)
     # Weights are there of a trial that ran here, and of no other.
     is_own = "from" not in best["settings"]
-    model = tmp_path / "results_refined/best_model/model.json"
+    model = tmp_path / "results_refined/best_model/config.json"
     assert model.exists() == is_own
     if is_own:
-        assert json.loads(model.read_text())["trial"] == best["number"]
+        assert json.loads(model.read_text())["card"]["trial"] == best["number"]
     # The other data of another search are another thing.
     words[words.index("--n-sequences") + 1] = "30"
     words[words.index("--output-dir") + 1] = "other"

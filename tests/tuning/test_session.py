@@ -157,14 +157,14 @@ def test_a_fresh_search_moves_the_files_of_the_old_one_and_nothing_of_the_users(
     results = tmp_path / "results"
     run(make_plan(seed=1), 3)
     (results / "best_model").mkdir()
-    (results / "best_model" / "weights.pt").write_text("weights")
+    (results / "best_model" / "weights.safetensors").write_text("weights")
     (results / "optimization_report.txt").write_text("RANK 1")
     (results / "thesis.tex").write_text("mine")
     (results / ".hidden").write_text("mine")
 
     assert len(run(make_plan(fresh=True, seed=2), 1).trials) == 1
     earlier = results / "earlier" / "mine"
-    assert (earlier / "best_model" / "weights.pt").read_text() == "weights"
+    assert (earlier / "best_model" / "weights.safetensors").read_text() == "weights"
     assert (earlier / "optimization_report.txt").read_text() == "RANK 1"
     assert {path.name for path in results.iterdir() if path.is_file()} >= {
         "thesis.tex",
