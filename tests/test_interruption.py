@@ -3,12 +3,13 @@
 import json
 import os
 import random
+import re
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import pexpect
 import pytest
@@ -55,26 +56,36 @@ def command(folder, name, n_trials=N_TRIALS):
     return [sys.executable, "-m", "chromasonic", "search", *words]
 
 
-def begin(folder, name, n_trials=N_TRIALS):
+@contextmanager
+def begun(folder, name, n_trials=N_TRIALS):
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    return subprocess.Popen(
+    with subprocess.Popen(
         command(folder, name, n_trials),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         env=environment,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()  # Does nothing where it has ended and was waited for.
 
 
-def wait_for_line(process, beginning):
+def wait_for_trial(process, least=0):
+    """The number of the first trial, from `least` on, that the search says it begins."""
+    before = []
     for line in process.stdout:
-        if line.startswith(beginning):
-            return line
-    raise AssertionError(f"{beginning!r} was never printed")
+        said = re.match(r"trial (\d+): learning_rate", line)
+        if said and int(said[1]) >= least:
+            return int(said[1])
+        before.append(line)
+    raise AssertionError(f"no trial from {least} on in: {''.join(before)}")
 
 
-def finish(folder, name):
-    done = subprocess.run(command(folder, name), capture_output=True, text=True, check=False)
+def finish(folder, name, n_trials=N_TRIALS):
+    words = command(folder, name, n_trials)
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return results(folder, name)
 
@@ -97,10 +108,10 @@ def uninterrupted(folder):
 
 
 def test_ctrl_c_writes_the_files_says_how_to_go_on_and_exits_with_130(folder, uninterrupted):
-    process = begin(folder, "ctrl-c")
-    wait_for_line(process, "trial 2: learning_rate")
-    process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
+    with begun(folder, "ctrl-c") as process:
+        wait_for_trial(process, 2)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "goes on from here" in output
     assert "Traceback" not in output
@@ -113,33 +124,37 @@ def test_the_same_seed_gives_the_same_files_twice(folder, uninterrupted):
 
 
 def test_a_second_ctrl_c_quits_at_once(folder):
-    process = begin(folder, "twice")
-    wait_for_line(process, "trial 1: learning_rate")
-    for _ in range(200):
-        if process.poll() is not None:
-            break
-        process.send_signal(signal.SIGINT)
-        time.sleep(0.005)
-    process.communicate(timeout=60)
+    with begun(folder, "twice") as process:
+        wait_for_trial(process, 1)
+        for _ in range(200):
+            if process.poll() is not None:
+                break
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.005)
+        process.communicate(timeout=60)
     assert process.returncode == 130
     assert finish(folder, "twice")["n_trials"] == N_TRIALS
 
 
 @pytest.mark.slow
-def test_a_killed_search_loses_at_most_the_running_trial(folder, uninterrupted):
+def test_a_killed_search_loses_at_most_the_running_trials(folder):
     seed = random.randrange(10**6)
     sys.stdout.write(f"seed of the moments: {seed}\n")
     moments = random.Random(seed)
-    for ended in (0, 2, 4):
-        process = begin(folder, "killed")
-        wait_for_line(process, f"trial {ended}: learning_rate")
-        time.sleep(moments.uniform(0, 1))
-        process.kill()
-        process.communicate()
-        assert n_ended(folder / "killed") >= ended - 1  # Two run at the same time.
-    after = finish(folder, "killed")
-    assert [trial["number"] for trial in after["trial_results"]] == list(range(N_TRIALS))
-    assert without_times(after) == without_times(uninterrupted)
+    n_trials = 2 * N_TRIALS  # So many that none of the three has them all.
+    whole = finish(folder, "not-killed", n_trials)
+    seconds_a_trial = whole["total_time"] / n_trials
+    for _ in range(3):
+        with begun(folder, "killed", n_trials) as process:
+            number = wait_for_trial(process)
+            time.sleep(moments.uniform(0, seconds_a_trial))
+            process.kill()
+            process.wait()
+        assert process.returncode == -signal.SIGKILL
+        assert n_ended(folder / "killed") >= number - 1  # Two run at the same time.
+    after = finish(folder, "killed", n_trials)
+    assert [trial["number"] for trial in after["trial_results"]] == list(range(n_trials))
+    assert without_times(after) == without_times(whole)
 
 
 def n_ended(folder):
@@ -151,11 +166,10 @@ def n_ended(folder):
 
 
 def test_a_second_search_in_the_same_directory_is_refused(folder):
-    process = begin(folder, "in-use", n_trials=500)
-    wait_for_line(process, "trial 0: learning_rate")
-    second = subprocess.run(command(folder, "in-use"), capture_output=True, text=True, check=False)
-    process.kill()
-    process.communicate()
+    with begun(folder, "in-use", n_trials=500) as process:
+        wait_for_trial(process)
+        words = command(folder, "in-use")
+        second = subprocess.run(words, capture_output=True, text=True, check=False)
     assert second.returncode == 2
     assert "another one is running there" in second.stderr
 
