@@ -12,6 +12,7 @@ from hebo.design_space.design_space import DesignSpace
 from hebo.optimizers.hebo import HEBO
 
 from chromasonic.bayesopt import Categorical, Float, Integer, Ordinal, Parameter, Space
+from peers import pymoo_speed  # noqa: F401
 from peers.coding import from_codes
 
 torch.set_num_threads(1)
