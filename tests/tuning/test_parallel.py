@@ -386,6 +386,19 @@ def test_a_trial_without_an_epoch_for_too_long_is_ended(make_search, how):
     assert search.trials[1].reason == "no epoch ended for 0.3 s"
 
 
+def test_a_trial_whose_process_was_suspended_before_it_began_is_ended(make_search, walk):
+    class Sandman(Observer):
+        def on_trial_end(self, record, checkpoint):
+            if record.number == 0:
+                for child in psutil.Process().children():
+                    child.suspend()
+
+    search = make_search()
+    options = {"executor": processes(1), "rules": TrialRules(stall_timeout_s=1.0)}
+    search.run(walk, 3, observers=[Sandman()], **options)
+    assert endings(search) == ["completed", "timed_out", "completed"]
+
+
 def test_a_trial_that_takes_too_long_is_ended_though_its_epochs_end(make_search):
     def objective(params, trial):
         yield 1.0

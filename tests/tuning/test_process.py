@@ -139,6 +139,19 @@ def test_a_trial_runs_in_another_process_and_tells_what_it_does(open_executor):
     assert end == TrialEnded(7, Ending.COMPLETED)
 
 
+def test_a_child_that_was_suspended_while_idle_is_given_a_trial_that_has_begun(open_executor):
+    executor = open_executor(tells_its_process)
+    executor.submit(task(0))
+    _, epoch, _ = hear(executor, last_events)
+    psutil.Process(epoch.row["pid"]).suspend()
+    executor.submit(task(1))
+    assert hear(executor, lambda events: events) == [TrialStarted(1)]
+    executor.kill(1)
+    executor.submit(task(2))
+    started, epoch, end = hear(executor, last_events)
+    assert (started, end) == (TrialStarted(2), TrialEnded(2, Ending.COMPLETED))
+
+
 def meet(params, trial, *, folder, n_others):
     """Comes to an end when as many others run at the same time."""
     (folder / str(trial.number)).touch()

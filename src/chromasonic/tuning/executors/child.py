@@ -102,12 +102,11 @@ def _run(
     objective: "Objective", task: "Task", connection: Connection, orders: "_Orders"
 ) -> object:
     """Runs one trial; what the parent must be told last."""
-    from chromasonic.tuning.executors.protocol import TrialEnded, TrialPaused, TrialStarted
+    from chromasonic.tuning.executors.protocol import TrialEnded, TrialPaused
     from chromasonic.tuning.executors.trial_run import TrialRun
 
     run = TrialRun(objective, task, orders.breakable)
     try:
-        connection.send(TrialStarted(task.number))
         while True:
             event = run.step()
             if isinstance(event, TrialEnded | TrialPaused):

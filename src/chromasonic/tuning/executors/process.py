@@ -9,7 +9,13 @@ from typing import Any
 from chromasonic.errors import ExecutorError
 from chromasonic.tuning.endings import Ending
 from chromasonic.tuning.executors.child import Order, Ready, TrialStopped, Unfit, Word
-from chromasonic.tuning.executors.protocol import Event, Task, TrialEnded, TrialPaused
+from chromasonic.tuning.executors.protocol import (
+    Event,
+    Task,
+    TrialEnded,
+    TrialPaused,
+    TrialStarted,
+)
 from chromasonic.tuning.executors.sending import pickled_objective
 from chromasonic.tuning.executors.worker import Worker
 from chromasonic.tuning.objective import Objective
@@ -62,7 +68,7 @@ class ProcessExecutor:
         self._workers: list[Worker | None] = [None] * slots
         self._leaving: list[Worker] = []
         self._queue: deque[Task] = deque()
-        self._paused_in_queue: list[Event] = []
+        self._untold: list[Event] = []
         self._failed_starts = 0
         self._next_look = 0.0
 
@@ -76,7 +82,7 @@ class ProcessExecutor:
 
     def poll(self, timeout_s: float) -> list[Event]:
         """Waits until a child has something to say, and returns that."""
-        events, self._paused_in_queue = self._paused_in_queue, []
+        events, self._untold = self._untold, []
         by_handle = {handle: worker for worker in self._present() for handle in worker.handles}
         timeout_s = 0.0 if events else min(timeout_s, LOOK_EVERY_S)
         heard = {id(by_handle[handle]) for handle in wait(list(by_handle), timeout_s)}
@@ -87,6 +93,8 @@ class ProcessExecutor:
         events += self._end_the_greedy()
         self._leaving = [worker for worker in self._leaving if not worker.gone()]
         self._hand_out()
+        events += self._untold
+        self._untold = []
         return events
 
     def go_on(self, number: int) -> None:
@@ -101,7 +109,7 @@ class ProcessExecutor:
     def pause(self, number: int) -> None:
         """Asks a trial to stop where it is."""
         if self._drop_from_queue(number):
-            self._paused_in_queue.append(TrialPaused(number))
+            self._untold.append(TrialPaused(number))
         else:
             self._tell(number, Word.PAUSE)
 
@@ -125,7 +133,11 @@ class ProcessExecutor:
     def _hand_out(self) -> None:
         for worker in self._present():
             if self._queue and worker.is_idle:
-                worker.begin(self._queue.popleft())
+                task = self._queue.popleft()
+                worker.begin(task)
+                # Said here, not there: a child that does nothing any more would never say it, and
+                # nobody would miss what has not begun.
+                self._untold.append(TrialStarted(task.number))
 
     def _listen_to(self, worker: Worker) -> list[Event]:
         """What a child says that concerns the driver; a dead one says why it died."""
