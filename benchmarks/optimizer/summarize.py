@@ -149,7 +149,8 @@ def draw(runs: dict[str, Runs]) -> None:
     figure, axes = plt.subplots(figsize=(8, 5.5), layout="constrained")
     others = [peer for peer in runs if peer != OURS]
     for i, peer in enumerate(others):
-        color, style = COLORS[i % len(COLORS)], STYLES[i % len(STYLES)]
+        # When the colors begin anew, the line styles do so one later.
+        color, style = COLORS[i % len(COLORS)], STYLES[(i + i // len(COLORS)) % len(STYLES)]
         curve = mean_curve(runs[peer])
         axes.plot(DRAWN, curve[DRAWN - 1], style, color=color, lw=1.8, label=peer)
     if OURS in runs:
