@@ -4,11 +4,13 @@ import signal
 import subprocess
 import sys
 from ast import literal_eval
+from contextlib import suppress
 from functools import partial
 from operator import itemgetter
 
 import cloudpickle
 import optuna
+import psutil
 import pytest
 from optuna.storages import InMemoryStorage
 
@@ -202,6 +204,22 @@ def _write_walk(folder, text):
 @pytest.fixture
 def walk():
     return Walk()
+
+
+@pytest.fixture
+def own_workers():
+    """Finds the processes that this one has started for trials and that have not ended."""
+
+    def find():
+        found = []
+        for child in psutil.Process().children():
+            # Of zombies, too, it is said that there is no such process.
+            with suppress(psutil.NoSuchProcess):
+                if "spawn_main" in " ".join(child.cmdline()):
+                    found.append(child)
+        return found
+
+    return find
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import time
 from functools import partial
 
 import optuna
-import psutil
 import pytest
 from optuna.pruners import NopPruner
 from optuna.samplers import RandomSampler
@@ -386,11 +385,13 @@ def test_a_trial_without_an_epoch_for_too_long_is_ended(make_search, how):
     assert search.trials[1].reason == "no epoch ended for 0.3 s"
 
 
-def test_a_trial_whose_process_was_suspended_before_it_began_is_ended(make_search, walk):
+def test_a_trial_whose_process_was_suspended_before_it_began_is_ended(
+    make_search, walk, own_workers
+):
     class Sandman(Observer):
         def on_trial_end(self, record, checkpoint):
             if record.number == 0:
-                for child in psutil.Process().children():
+                for child in own_workers():
                     child.suspend()
 
     search = make_search()
@@ -510,7 +511,7 @@ class GoingAway(StorageProxy):
 
 
 def test_a_search_whose_storage_went_away_goes_on_as_if_it_had_not(
-    make_search, scattered_walk, tmp_path, random_moments
+    make_search, scattered_walk, tmp_path, random_moments, own_workers
 ):
     whole = make_search(sampler="tpe", pruner="median")
     whole.run(scattered_walk, 14, executor=processes())
@@ -522,9 +523,7 @@ def test_a_search_whose_storage_went_away_goes_on_as_if_it_had_not(
         storage.calls_left = random_moments.randrange(10, 100)
         with pytest.raises(StudyError, match="has not for 300 s"):
             parts.run(scattered_walk, 14, **options)
-        assert not any(
-            "spawn_main" in " ".join(child.cmdline()) for child in psutil.Process().children()
-        )
+        assert not own_workers()
         storage.calls_left = None
     assert parts.run(scattered_walk, 14, **options) == "n_trials"
     assert parts.outcome == whole.outcome
