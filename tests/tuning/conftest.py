@@ -4,7 +4,6 @@ import signal
 import subprocess
 import sys
 from ast import literal_eval
-from contextlib import suppress
 from functools import partial
 from operator import itemgetter
 
@@ -208,18 +207,18 @@ def walk():
 
 @pytest.fixture
 def own_workers():
-    """Finds the processes that this one has started for trials and that have not ended."""
+    """Finds the processes that this one has started for trials; zombies, too, but old ones."""
+    before = psutil.Process().children()
 
-    def find():
-        found = []
-        for child in psutil.Process().children():
-            # Of zombies, too, it is said that there is no such process.
-            with suppress(psutil.NoSuchProcess):
-                if "spawn_main" in " ".join(child.cmdline()):
-                    found.append(child)
-        return found
+    def is_worker(process):
+        try:
+            return "spawn_main" in " ".join(process.cmdline())
+        except psutil.ZombieProcess:
+            return process not in before
+        except psutil.NoSuchProcess:
+            return False
 
-    return find
+    return lambda: [child for child in psutil.Process().children() if is_worker(child)]
 
 
 @pytest.fixture

@@ -12,9 +12,10 @@ from hebo.design_space.design_space import DesignSpace
 from hebo.optimizers.hebo import HEBO
 
 from chromasonic.bayesopt import Categorical, Float, Integer, Ordinal, Parameter, Space
-from peers import pymoo_speed  # noqa: F401
+from peers import pymoo_speed
 from peers.coding import from_codes
 
+pymoo_speed.install()
 torch.set_num_threads(1)
 warnings.filterwarnings("ignore", module="hebo")
 warnings.filterwarnings("ignore", module="gpytorch")

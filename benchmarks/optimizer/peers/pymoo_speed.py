@@ -61,5 +61,7 @@ def fronts_of(F: np.ndarray, **kwargs: Any) -> list[list[int]]:
     return fronts
 
 
-mixed.MixedVariableDuplicateElimination._do = equal_to_another
-fast_non_dominated_sort.fast_non_dominated_sort = fronts_of
+def install() -> None:
+    """Puts both into pymoo."""
+    mixed.MixedVariableDuplicateElimination._do = equal_to_another
+    fast_non_dominated_sort.fast_non_dominated_sort = fronts_of
