@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chromasonic.bayesopt import Float, Space
@@ -39,13 +39,15 @@ def test_a_maximised_run_has_the_same_figures_with_the_other_sign():
 
 
 @given(st.lists(ANY, max_size=30), st.booleans())
+@example([0.0, -0.0], False)
 def test_the_best_so_far_is_the_best_finite_value_up_to_each_evaluation(y, maximize):
     best = best_so_far(y, maximize=maximize)
     assert len(best) == len(y)
     for i in range(len(y)):
         finite = [value for value in y[: i + 1] if math.isfinite(value)]
         expected = (max if maximize else min)(finite, default=math.nan)
-        np.testing.assert_equal(best[i], expected)
+        # Unlike assert_equal this takes 0 and -0 for what they are, the same number.
+        np.testing.assert_array_equal(best[i], expected)
 
 
 @given(st.lists(ANY, min_size=1, max_size=30), st.booleans())
