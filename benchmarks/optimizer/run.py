@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from peers import PEERS, Peer, make_peer
+from peers import KNOW_CONDITIONS, PEERS, Peer, make_peer
 from problems import GROUPS, LIST, Problem
 from records import N_EVALUATIONS, finished, results_file
 
@@ -30,12 +30,18 @@ def main() -> None:
     for seed in arguments.seeds:
         for problem in arguments.problems:
             for peer in arguments.peers:
-                if (problem.name, seed) in done[peer]:
+                if (problem.name, seed) in done[peer] or not fits(peer, problem):
                     continue
                 if time.monotonic() > end:
                     print("time is up", file=sys.stderr)
                     return
                 attempt(peer, problem, seed)
+
+
+def fits(peer: str, problem: Problem) -> bool:
+    """Whether the two are for each other: `chromasonic` runs as a sampler for conditions alone."""
+    has_conditions = any(parameter.when for parameter in problem.space.values())
+    return peer in KNOW_CONDITIONS if has_conditions else peer != "chromasonic_sampler"
 
 
 def attempt(peer: str, problem: Problem, seed: int) -> None:

@@ -11,7 +11,7 @@ import matplotlib
 import numpy as np
 from comparison import Comparison, compare, mean_curve
 from markdown import table
-from problems import GROUPS, LIST
+from problems import FLAT_GROUPS, GROUPS, LIST
 from records import RESULTS, Runs, best_values, incumbents, read_lines, regrets
 
 matplotlib.use("Agg")
@@ -43,10 +43,11 @@ def main() -> None:
         runs = {peer: below(arguments.seeds, found) for peer, found in runs.items()}
     lines = ["# Regret after 50 evaluations", "", "Written by `summarize.py`.", ""]
     for group in ("all", *GROUPS):
-        names = {p.name for p in LIST if group in ("all", p.group)}
+        names = {p.name for p in LIST if p.group in (FLAT_GROUPS if group == "all" else (group,))}
         lines += section(group, {peer: of(found, names) for peer, found in runs.items()})
     (RESULTS / "summary.md").write_text("\n".join(lines))
-    draw(runs)
+    flat = {p.name for p in LIST if p.group in FLAT_GROUPS}
+    draw({peer: of(found, flat) for peer, found in runs.items() if of(found, flat)})
     print("\n".join(lines))
 
 

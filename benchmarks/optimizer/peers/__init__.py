@@ -21,8 +21,20 @@ PEERS = {
     "botorch": "BoTorch",
     "hebo": "HEBOPeer",
     "chromasonic": "Chromasonic",
+    "chromasonic_sampler": "ChromasonicSampler",
 }
 """The class of each peer, in the module of the peer's name."""
+
+KNOW_CONDITIONS = (
+    "random",
+    "optuna_tpe",
+    "optuna_gp",
+    "hyperopt",
+    "smac",
+    "chromasonic",
+    "chromasonic_sampler",
+)
+"""Those that can be told, or find out, when there is a parameter."""
 
 
 class Peer(Protocol):

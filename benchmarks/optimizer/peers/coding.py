@@ -12,7 +12,7 @@ def to_codes(space: Space, params: dict[str, Any]) -> dict[str, Any]:
 
 def from_codes(space: Space, codes: dict[str, Any]) -> dict[str, Any]:
     """The params that codes stand for, as plain Python values within their ranges."""
-    return {name: _value(parameter, codes[name]) for name, parameter in space.items()}
+    return {name: _value(space[name], codes[name]) for name in space if name in codes}
 
 
 def unit_values(parameter: Integer | Ordinal) -> list[float]:

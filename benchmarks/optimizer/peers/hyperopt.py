@@ -12,6 +12,7 @@ from peers.coding import from_codes
 
 # Half a step more at either end gives the outermost integers as much weight as the others.
 HALF = 0.499
+OWN = ""  # in a branch, the choice that it belongs to
 
 
 class HyperoptTPE:
@@ -19,7 +20,7 @@ class HyperoptTPE:
 
     def __init__(self, space: Space, seed: int) -> None:
         self._space = space
-        self._expressions = {name: expression(name, space[name]) for name in space}
+        self._expressions = {n: tree(space, n) for n, p in space.items() if not p.when}
         self._domain = Domain(lambda codes: 0.0, self._expressions)
         self._trials = Trials()
         self._rng = np.random.default_rng(seed)
@@ -32,8 +33,9 @@ class HyperoptTPE:
         documents = tpe.suggest(ids, self._domain, self._trials, seed, verbose=False)
         self._trials.insert_trial_docs(documents)
         self._trials.refresh()
-        values = {name: found[0] for name, found in documents[0]["misc"]["vals"].items()}
-        return from_codes(self._space, space_eval(self._expressions, values))
+        found = documents[0]["misc"]["vals"].items()
+        values = {name: value for name, values in found for value in values}
+        return from_codes(self._space, flattened(space_eval(self._expressions, values)))
 
     def tell(self, params: dict[str, Any], value: float) -> None:
         """Finish the last trial."""
@@ -41,6 +43,32 @@ class HyperoptTPE:
         trial["state"] = JOB_STATE_DONE
         trial["result"] = {"loss": value, "status": STATUS_OK}
         self._trials.refresh()
+
+
+def tree(space: Space, name: str) -> Any:
+    """The parameter's expression; of one that others depend on, a choice between those."""
+    children = {child: p.when[name] for child, p in space.items() if name in (p.when or {})}
+    parameter = space[name]
+    if not children:
+        return expression(name, parameter)
+    assert isinstance(parameter, Categorical)
+    branches = [
+        {OWN: choice, **{c: tree(space, c) for c, values in children.items() if choice in values}}
+        for choice in parameter.choices
+    ]
+    return hp.choice(name, branches)
+
+
+def flattened(codes: dict[str, Any]) -> dict[str, Any]:
+    """The codes of a point that has branches."""
+    flat: dict[str, Any] = {}
+    for name, code in codes.items():
+        if isinstance(code, dict):
+            code = dict(code)
+            flat |= {name: code.pop(OWN), **flattened(code)}
+        else:
+            flat[name] = code
+    return flat
 
 
 def expression(name: str, parameter: Parameter) -> Any:

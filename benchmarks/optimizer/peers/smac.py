@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ConfigSpace import Categorical as SmacCategorical
-from ConfigSpace import ConfigurationSpace
+from ConfigSpace import ConfigurationSpace, InCondition
 from ConfigSpace import Float as SmacFloat
 from ConfigSpace import Integer as SmacInteger
 from ConfigSpace.hyperparameters import Hyperparameter
@@ -33,6 +33,7 @@ class SMAC:
         self._folder = tempfile.TemporaryDirectory()
         configurations = ConfigurationSpace(seed=seed)
         configurations.add([hyperparameter(name, space[name]) for name in space])
+        configurations.add(conditions(space, configurations))
         scenario = Scenario(
             configurations,
             output_directory=Path(self._folder.name),
@@ -55,6 +56,15 @@ class SMAC:
     def tell(self, params: dict[str, Any], value: float) -> None:
         """Tell the cost of the last configuration."""
         self._smac.tell(self._trial, TrialValue(cost=value, time=0.0), save=False)
+
+
+def conditions(space: Space, configurations: ConfigurationSpace) -> list[InCondition]:
+    """When there is a parameter; none here depends on more than one other."""
+    return [
+        InCondition(configurations[name], configurations[parent], list(values))
+        for name, parameter in space.items()
+        for parent, values in (parameter.when or {}).items()
+    ]
 
 
 def hyperparameter(name: str, parameter: Parameter) -> Hyperparameter:

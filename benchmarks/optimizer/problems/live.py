@@ -4,7 +4,7 @@ All are deterministic: folds, weights and batches come from fixed seeds.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 
 import numpy as np
@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
 
-from chromasonic.bayesopt import Categorical, Float, Integer, Ordinal, Space
+from chromasonic.bayesopt import Categorical, Float, Integer, Ordinal, Parameter, Space
 from chromasonic.melody_generation.data import VOCAB_SIZE, load_corpus
 from chromasonic.melody_generation.data.melodies import Melodies
 from chromasonic.melody_generation.models import LSTMMelodyModel
@@ -102,11 +102,14 @@ def melody_objective() -> MelodyObjective:
 
 
 def live(
-    function: Callable[[Params], float], space: dict[str, object], n_random: int = 200
+    function: Callable[[Params], float],
+    space: Mapping[str, Parameter],
+    n_random: int = 200,
+    group: str = "live",
 ) -> Problem:
     """A problem of that function's name whose values are kept on disk."""
     name = function.__name__
-    return Problem(name, "live", Space(space), Remembered(name, function), None, None, n_random)
+    return Problem(name, group, Space(space), Remembered(name, function), None, None, n_random)
 
 
 PROBLEMS = [
