@@ -1,4 +1,5 @@
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -213,6 +214,44 @@ def test_absurd_values_in_one_half_do_not_spoil_the_search_in_the_other(absurd):
         return absurd if params["x"] > 0.5 else good
 
     assert np.nanmin(run(Optimizer(PLANE, seed=17), half, 40)) < 1e-3
+
+
+def models(n):
+    """As many as that, each with a parameter of its own."""
+    names = [f"model{i}" for i in range(n)]
+    own = {f"of_{name}": Float(0.0, 1.0, when={"model": [name]}) for name in names}
+    return Space({"model": Categorical(names), "rate": Float(1e-4, 1.0, log=True), **own})
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("n", [3, 6, 8])
+def test_each_branch_of_a_space_gets_two_looks_before_the_model_is_asked(n, seed):
+    optimizer = Optimizer(models(n), seed=seed)
+    values = [proposal.params["model"] for proposal in optimizer.ask(1 + 2 * n)]
+    assert min(Counter(values[1:]).values()) == max(Counter(values[1:]).values()) == 2
+    assert len(set(values)) == n
+
+
+@pytest.mark.parametrize("space", [PLANE, MIXED, models(2)])
+def test_a_space_of_at_most_two_branches_begins_with_five_points(space):
+    def proposals(optimizer):
+        run(optimizer, lambda params: sum(map(len, map(str, params.values()))), 8)
+        return [observation.params for observation in optimizer.observations]
+
+    five = proposals(Optimizer(space, seed=3, n_initial=5))
+    assert proposals(Optimizer(space, seed=3)) == five
+    assert proposals(Optimizer(space, seed=3, n_initial=6)) != five
+
+
+def test_the_number_of_initial_points_that_is_asked_for_is_kept():
+    def values(**options):
+        optimizer = Optimizer(models(6), seed=4, **options)
+        for _ in range(5):
+            optimizer.tell(optimizer.ask(), 1.0)
+        # The model is asked: where all values are equal it goes far away, whatever the design.
+        return optimizer.ask().params
+
+    assert values(n_initial=5) != values()
 
 
 def test_initial_points_come_first_and_count_as_initial():

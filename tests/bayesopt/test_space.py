@@ -337,6 +337,33 @@ def test_a_child_of_an_inactive_parent_is_inactive():
     assert "momentum" in MIXED.active({"optimizer": "sgd", "layers": 1})
 
 
+@pytest.mark.parametrize(
+    ("conditions", "n_branches"),
+    [
+        ([], 1),
+        ([{"a": ["x"]}], 2),
+        ([{"a": ["x", "y", "z"]}], 1),
+        ([{"a": ["x"]}, {"a": ["y"]}], 3),
+        ([{"a": ["x", "y"]}, {"a": ["y", "z"]}], 3),
+        ([{"a": ["x"]}, {"b": ["p"]}, {"b": ["q"]}, {"b": ["r"]}], 4),
+        ([{"n": [1]}, {"n": [2]}, {"n": [3]}], 1),
+    ],
+)
+def test_values_of_a_category_are_branches_where_they_bring_other_parameters(
+    conditions, n_branches
+):
+    children = {f"child{i}": Float(0.0, 1.0, when=when) for i, when in enumerate(conditions)}
+    space = Space(
+        {
+            "a": Categorical(["x", "y", "z"]),
+            "b": Categorical(["p", "q", "r", "s"]),
+            "n": Integer(1, 3),
+            **children,
+        }
+    )
+    assert space.n_branches == n_branches
+
+
 def test_a_condition_on_true_is_not_met_by_one():
     space = Space({"a": Categorical([True, 1]), "b": Float(0, 1, when={"a": [True]})})
     assert space.active({"a": 1}) == ("a",)

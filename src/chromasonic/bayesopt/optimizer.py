@@ -35,7 +35,9 @@ class Optimizer:
     Args:
         space: A `Space`, or bounds as `Space.from_bounds` reads them.
         seed: Same seed, same proposals.
-        n_initial: Points proposed before the model is asked, given ones included.
+        n_initial: Points proposed before the model is asked, given ones included; None: 5, or
+            more where a category decides between three or more sets of other parameters, so that
+            each gets two.
         initial_design: 'latin_hypercube', 'sobol' or 'random'; all but the last begin with the
             middle of the space.
         acquisition: 'log_ei', 'ei', 'pi', 'ucb' or 'lcb'.
@@ -54,7 +56,7 @@ class Optimizer:
         space: Space | Mapping[str, object],
         *,
         seed: int = 0,
-        n_initial: int = 5,
+        n_initial: int | None = None,
         initial_design: str = "latin_hypercube",
         acquisition: str = "log_ei",
         xi: float = 0.0,

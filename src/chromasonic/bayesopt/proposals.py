@@ -3,7 +3,7 @@
 Nothing but these decides, so that a search that was interrupted goes on as if it had not been.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +26,11 @@ from chromasonic.errors import SpaceError
 
 Array = NDArray[np.float64]
 
+USUAL_COUNT = 5
+"""So many points are enough before the model is asked, where there are no branches."""
+
 _N_ANCHORS = 5
+_LOOKS_PER_BRANCH = 2
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,8 @@ class Strategy:
     """How proposals are made.
 
     Attributes:
-        n_initial: Points proposed before the model is asked, given ones included.
+        n_initial: Points proposed before the model is asked, given ones included; None: what the
+            space needs, 5 or two for each of its branches beyond the middle.
         initial_design: 'latin_hypercube', 'sobol' or 'random'; all but the last begin with the
             middle of the space.
         acquisition: 'log_ei', 'ei', 'pi', 'ucb' or 'lcb'.
@@ -44,7 +49,7 @@ class Strategy:
         initial_points: Proposed first.
     """
 
-    n_initial: int = 5
+    n_initial: int | None = None
     initial_design: str = "latin_hypercube"
     acquisition: str = "log_ei"
     xi: float = 0.0
@@ -53,7 +58,7 @@ class Strategy:
     initial_points: tuple[Params, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.n_initial < 1:
+        if self.n_initial is not None and self.n_initial < 1:
             raise ValueError(f"n_initial must be at least 1, but got {self.n_initial!r}.")
         design_named(self.initial_design)
         acquisition_named(self.acquisition)
@@ -73,13 +78,21 @@ class Proposer:
         space: The search space.
         strategy: How to choose.
         seed: Of the design and of every search for the best acquisition.
+        start: Initial point number i in the cube, shape (d,), instead of that of the strategy's
+            design.
 
     Raises:
         SpaceError: If an initial point is not one of the space.
         ValueError: If the seed is negative.
     """
 
-    def __init__(self, space: Space, strategy: Strategy, seed: int) -> None:
+    def __init__(
+        self,
+        space: Space,
+        strategy: Strategy,
+        seed: int,
+        start: Callable[[int], Array] | None = None,
+    ) -> None:
         if seed < 0:
             raise ValueError(f"seed must be a whole number from 0 on, but got {seed!r}.")
         for params in strategy.initial_points:
@@ -87,10 +100,12 @@ class Proposer:
         self._space = space
         self._strategy = strategy
         self._seed = seed
+        self._n_initial = strategy.n_initial or _usual_count(space)
         self._lattice = Lattice(space)
         self._features = Features(space)
         self._beliefs = Beliefs(self._features, strategy.kernel)
         self._encoded: dict[int, tuple[Params, Array]] = {}
+        self._start = start or self._designed
         self._design: Array | None = None
 
     def propose(
@@ -110,7 +125,7 @@ class Proposer:
         known = self._encode({o.number: o.params for o in observations})
         pending = self._encode(running)
         taken = set(self._lattice.keys(np.vstack([known, pending])))
-        if number < strategy.n_initial:
+        if number < self._n_initial:
             u = self._initial(number - len(strategy.initial_points), taken, rng)
         else:
             u = self._chosen(observations, known, pending, taken, rng)
@@ -141,16 +156,20 @@ class Proposer:
         return self._beliefs.surrogate(observations, known)
 
     def _initial(self, index: int, taken: set[bytes], rng: np.random.Generator) -> Array | None:
-        if self._design is None:
-            self._design = self._new_design()
-        u: Array = self._lattice.snap(self._design[index][None])[0]
+        u: Array = self._lattice.snap(self._start(index)[None])[0]
         if self._lattice.keys(u[None])[0] not in taken:
             return u
         return best_point(self._lattice, partial(_anywhere, rng), u[None], taken, rng)
 
+    def _designed(self, index: int) -> Array:
+        if self._design is None:
+            self._design = self._new_design()
+        point: Array = self._design[index]
+        return point
+
     def _new_design(self) -> Array:
         strategy = self._strategy
-        n = strategy.n_initial - len(strategy.initial_points)
+        n = self._n_initial - len(strategy.initial_points)
         rng = np.random.default_rng(self._seed)
         draw = design_named(strategy.initial_design)
         if strategy.initial_design == "random":
@@ -204,6 +223,11 @@ class Proposer:
             return self._space.decode(u[None])[0]
         except SpaceError:
             return self._space.decode(self._lattice.filled(u[None]))[0]
+
+
+def _usual_count(space: Space) -> int:
+    # The model sees no reason to try a branch that was never tried, or once with bad luck.
+    return max(USUAL_COUNT, 1 + _LOOKS_PER_BRANCH * space.n_branches)
 
 
 def _anywhere(rng: np.random.Generator, U: Array) -> Array:

@@ -41,6 +41,19 @@ def test_children_are_modelled():
     assert np.median(ours) < 0.1 * np.median(chance)
 
 
+def test_every_branch_is_tried_before_the_model_is_asked():
+    names = list("abcdef")
+
+    def objective(trial):
+        branch = trial.suggest_categorical("branch", names)
+        return sum(trial.suggest_float(f"{branch} {i}", 0.0, 1.0) for i in range(3))
+
+    for seed in range(5):
+        study = new_study(seed)
+        study.optimize(objective, n_trials=13)
+        assert {trial.params["branch"] for trial in study.trials} == set(names)
+
+
 def test_children_of_an_ordered_parent_are_modelled():
     study = new_study()
     study.optimize(layers, n_trials=40)

@@ -1,4 +1,5 @@
 import math
+from collections import Counter
 
 import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution
@@ -45,6 +46,18 @@ def test_a_known_space_is_searched_as_it_is():
     # From the first trial on all is chosen together, and no child where it does not count.
     assert all({"rate", "size", "step", "batch", "kind"} <= set(params) for params in asked)
     assert all(("layers" in params) == (params["kind"] == "deep") for params in asked)
+
+
+def test_every_branch_of_a_known_space_is_looked_at_twice_before_the_model_is_asked():
+    names = list("abcdef")
+    own = {f"of {name}": Float(0.0, 1.0, when={"branch": [name]}) for name in names}
+    space = Space({"branch": Categorical(names), **own})
+    study = optuna.create_study(sampler=GPSampler(0, space=space))
+    for _ in range(13):
+        trial = study.ask()
+        study.tell(trial, len(suggest_params(space, trial)["branch"]))
+    counts = Counter(trial.params["branch"] for trial in study.trials[1:])
+    assert counts == dict.fromkeys(names, 2)
 
 
 def test_a_known_space_bears_trials_of_another_one():

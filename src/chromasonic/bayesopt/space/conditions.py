@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 
-from chromasonic.bayesopt.space.choices import Fixed
+from chromasonic.bayesopt.space.choices import Categorical, Fixed
 from chromasonic.bayesopt.space.parameter import Parameter
 from chromasonic.bayesopt.space.reading import named
 from chromasonic.bayesopt.space.values import Params, among, listed
@@ -50,6 +50,30 @@ def active_names(
         ):
             active.add(name)
     return active
+
+
+def most_branches(parameters: Mapping[str, Parameter]) -> int:
+    """Into how many parts the values of a category divide the space, at most; 1: into none.
+
+    Values that bring the same parameters along belong to one part.
+    """
+    return max(len(set(_brought_along(parameters, name))) for name in parameters)
+
+
+def _brought_along(parameters: Mapping[str, Parameter], parent: str) -> list[frozenset[str]]:
+    """For each value of a category the parameters that depend on it and may be active then."""
+    above = parameters[parent]
+    if not isinstance(above, Categorical):
+        return [frozenset()]
+    conditions = {
+        name: parameter.when[parent]
+        for name, parameter in parameters.items()
+        if parameter.when and parent in parameter.when
+    }
+    return [
+        frozenset(name for name, values in conditions.items() if among(choice, values))
+        for choice in above.choices
+    ]
 
 
 def unknown_name(name: object, names: Iterable[str]) -> SpaceError:

@@ -9,7 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chromasonic.bayesopt.space.choices import Fixed
-from chromasonic.bayesopt.space.conditions import active_names, parents_first, unknown_name
+from chromasonic.bayesopt.space.conditions import (
+    active_names,
+    most_branches,
+    parents_first,
+    unknown_name,
+)
 from chromasonic.bayesopt.space.parameter import Parameter
 from chromasonic.bayesopt.space.reading import named, parameter_from_bound, parameter_from_dict
 from chromasonic.bayesopt.space.values import Params, Value, listed
@@ -37,6 +42,14 @@ class Space(Mapping[str, Parameter]):
         self._parameters = dict(parameters)
         self._parents_first = parents_first(self._parameters)
         self._parents = {parent for p in self._parameters.values() for parent in p.when or {}}
+
+    @property
+    def n_branches(self) -> int:
+        """Into how many parts with parameters of their own a category divides it; 1: into none.
+
+        Of several such categories, that of the most parts.
+        """
+        return most_branches(self._parameters)
 
     @classmethod
     def from_bounds(cls, bounds: Mapping[str, object]) -> Self:

@@ -39,7 +39,9 @@ class GPSampler(BaseSampler):
 
     Args:
         seed: Same seed, same study, same proposals; one is drawn if it is None.
-        n_startup_trials: Trials spread evenly before the model is asked.
+        n_startup_trials: Trials spread evenly before the model is asked; None: 5, or more where
+            a category decides between three or more sets of other parameters, so that each gets
+            two.
         acquisition: 'log_ei', 'ei', 'pi', 'ucb' or 'lcb'.
         kernel: 'matern52', 'matern32', 'matern12' or 'rbf'.
         space: What is searched, if it is known: nothing is inferred then. Each of its parameters
@@ -53,12 +55,12 @@ class GPSampler(BaseSampler):
         self,
         seed: int | None = None,
         *,
-        n_startup_trials: int = 5,
+        n_startup_trials: int | None = None,
         acquisition: str = "log_ei",
         kernel: str = "matern52",
         space: Space | None = None,
     ) -> None:
-        if n_startup_trials < 1:
+        if n_startup_trials is not None and n_startup_trials < 1:
             raise ValueError(f"n_startup_trials must be at least 1, but got {n_startup_trials}.")
         self._seed = secrets.randbelow(2**31) if seed is None else seed
         self._strategy = Strategy(
@@ -131,8 +133,8 @@ class GPSampler(BaseSampler):
                 values = self._propose(known, trial, asked, trial.params)
                 if param_name in values:
                     return values[param_name]
-        block_size = max(self._strategy.n_initial - 1, 1)
-        return evenly_spread(param_name, param_distribution, trial.number, block_size, self._seed)
+        size = self._models.block_size
+        return evenly_spread(param_name, param_distribution, trial.number, size, self._seed)
 
     def _choosable(self, known: Known) -> dict[str, BaseDistribution]:
         """What a model can choose: what it knows, but for constants."""

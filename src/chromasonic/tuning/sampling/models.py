@@ -1,12 +1,15 @@
 """The models of one study: a space, what is known in terms of it, and what it proposes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, final
 
+import numpy as np
+from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 
 from chromasonic.bayesopt.observations import Observation
-from chromasonic.bayesopt.proposals import Proposer, Strategy
+from chromasonic.bayesopt.proposals import USUAL_COUNT, Proposer, Strategy
 from chromasonic.bayesopt.space import Value
 from chromasonic.tuning.sampling.axes import Axis, MovingAxis, axis_of
 from chromasonic.tuning.sampling.conditions import Conditions, find_conditions
@@ -14,6 +17,7 @@ from chromasonic.tuning.sampling.history import Known, Told
 from chromasonic.tuning.sampling.inferred_space import InferredSpace
 from chromasonic.tuning.sampling.known_space import KnownSpace
 from chromasonic.tuning.sampling.ranges import widest
+from chromasonic.tuning.sampling.spread import even_point
 from chromasonic.tuning.sampling.translation import Translation
 
 # Spaces of one study: now and then one parameter is asked for in another range.
@@ -29,14 +33,20 @@ class Model:
         constraints: The names of all that were set.
         strategy: How to choose.
         seed: Of all proposals.
+        start: The first proposals, as `Proposer` has it.
     """
 
     def __init__(
-        self, translation: Translation, constraints: tuple[str, ...], strategy: Strategy, seed: int
+        self,
+        translation: Translation,
+        constraints: tuple[str, ...],
+        strategy: Strategy,
+        seed: int,
+        start: Callable[[int], NDArray[np.float64]] | None = None,
     ) -> None:
         self._translation = translation
         self._constraints = constraints
-        self._proposer = Proposer(translation.space, strategy, seed)
+        self._proposer = Proposer(translation.space, strategy, seed, start)
         self._observations: dict[int, Observation | None] = {}
 
     def propose(
@@ -100,6 +110,11 @@ class Models:
         self._axes: dict[str, Axis] = {}
         self._kept: list[tuple[object, Model]] = []
 
+    @property
+    def block_size(self) -> int:
+        """How many of the first trials, that of the middle aside, share the range of a number."""
+        return max((self._strategy.n_initial or USUAL_COUNT) - 1, 1)
+
     def model(self, known: Known, asked: Mapping[str, BaseDistribution]) -> Model:
         """The model for a trial that asks for this; the same one as long as nothing changes."""
         axes: dict[str, Axis] = {}
@@ -113,11 +128,20 @@ class Models:
         key = (distributions, conditions, known.constraints)
         model = next((model for kept, model in self._kept if kept == key), None)
         if model is None:
-            translation = self._given or InferredSpace(axes, conditions)
-            model = Model(translation, known.constraints, self._strategy, self._seed)
+            model = self._new_model(axes, conditions, known.constraints)
         others = [entry for entry in self._kept if entry[1] is not model]
         self._kept = [(key, model), *others][:_MOST_MODELS]
         return model
+
+    def _new_model(
+        self, axes: Mapping[str, Axis], conditions: Conditions, constraints: tuple[str, ...]
+    ) -> Model:
+        if self._given is not None:
+            return Model(self._given, constraints, self._strategy, self._seed)
+        found = InferredSpace(axes, conditions)
+        # By name, not by column: a design would be another one with each parameter that comes.
+        start = partial(even_point, found.space, self.block_size, self._seed)
+        return Model(found, constraints, self._strategy, self._seed, start)
 
     def _axes_for(self, known: Known, asked: Mapping[str, BaseDistribution]) -> dict[str, Axis]:
         """An axis for every parameter with more than one value."""
