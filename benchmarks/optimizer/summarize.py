@@ -19,6 +19,7 @@ from matplotlib import pyplot as plt
 from peers import PEERS
 
 OURS = "chromasonic"
+OURS_TOO = "chromasonic_sampler"  # no peer of its own, but shown
 REGRET_FLOOR = 1e-3  # a thousandth of the way from best to median: as good as solved
 SHOWN = (20, 30, 50)
 MOST_PROBLEMS = 0.8  # so many of the problems a peer must have run on to stand as the best
@@ -76,28 +77,30 @@ def comparison_table(runs: dict[str, Runs]) -> list[str]:
     heads = [
         "against",
         "pairs",
+        *(f"regret at {n}, ratio" for n in SHOWN),
         "regret at 50, difference",
-        "regret at 50, ratio",
         "log10 regret, difference",
     ]
     rows = []
     for peer in runs.keys() - {OURS}:
         if runs[peer].keys() & runs[OURS].keys():
-            at_end = compare(at(50, runs[OURS]), at(50, runs[peer]))
+            shown = [compare(at(n, runs[OURS]), at(n, runs[peer])) for n in SHOWN]
             logs = compare(mean_logs(runs[OURS]), mean_logs(runs[peer]))
-            rows.append(row(peer, at_end, logs))
+            rows.append(row(peer, shown, logs))
     return table(heads, sorted(rows))
 
 
-def row(peer: str, at_end: Comparison, logs: Comparison) -> list[str]:
-    """One line of the comparison."""
-    figures = (at_end.n_pairs, at_end.difference, at_end.ratio, logs.difference)
+def row(peer: str, shown: list[Comparison], logs: Comparison) -> list[str]:
+    """One line of the comparison: regrets at the evaluations that are shown, and log regrets."""
+    ratios = [comparison.ratio for comparison in shown]
+    figures = (logs.n_pairs, *ratios, shown[-1].difference, logs.difference)
     return [peer, *map(str, figures)]
 
 
 def head_start(runs: dict[str, Runs]) -> str:
     """How early ours is where the best peer ends, on the pairs that both have."""
-    ends = {peer: mean_curve(found)[-1] for peer, found in whole(runs).items() if peer != OURS}
+    peers = {peer: found for peer, found in whole(runs).items() if peer not in (OURS, OURS_TOO)}
+    ends = {peer: mean_curve(found)[-1] for peer, found in peers.items()}
     peer = min(ends, key=ends.__getitem__)
     shared = runs[OURS].keys() & runs[peer].keys()
     if not shared:
