@@ -4,7 +4,6 @@ Four functions, whose branches have a best value each and parameters of their ow
 of a scikit-learn model together with its parameters, for two data sets.
 """
 
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -16,10 +15,9 @@ from sklearn.ensemble import (
     RandomForestClassifier,
     RandomForestRegressor,
 )
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import ElasticNet, LogisticRegression
-from sklearn.model_selection import KFold, cross_val_score
+from sklearn.model_selection import cross_val_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
@@ -27,13 +25,9 @@ from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 from sklearn.svm import SVC, SVR
 
 from chromasonic.bayesopt import Categorical, Float, Integer, Ordinal, Parameter, Space
-from problems.live import live
+from problems.live import FOLDS, live
 from problems.problem import Params, Problem
 
-# Trainings are cut short on purpose.
-warnings.filterwarnings("ignore", category=ConvergenceWarning)
-
-FOLDS = KFold(3, shuffle=True, random_state=0)
 SCALERS = {"standard": StandardScaler, "minmax": MinMaxScaler, "robust": RobustScaler}
 MOST_ITERATIONS = 5_000
 

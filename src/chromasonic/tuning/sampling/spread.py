@@ -1,7 +1,7 @@
 """Values to begin with, spread over each parameter's range.
 
-A parameter's depend on its name, the seed and the trial's number alone: in a study that shows its
-parameters only as it goes, they stay even however many others come along.
+Those of a parameter depend on its name, the seed and the trial's number alone: in a study that
+shows its parameters only as it goes, they stay evenly spread whatever others come along.
 """
 
 from typing import Any
