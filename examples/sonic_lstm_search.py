@@ -20,8 +20,8 @@ from chromasonic.melody_generation.data.melodies import Melodies
 from chromasonic.melody_generation.models import SonicLSTM
 from chromasonic.melody_generation.models.build import build_model
 from chromasonic.melody_generation.models.check import OutputKind
-from chromasonic.melody_generation.search_space import model_and_training_params
-from chromasonic.melody_generation.training import TrainingSettings, train
+from chromasonic.melody_generation.training.loop import TrainingSettings, train
+from chromasonic.melody_generation.training.search_space import model_and_training_params
 
 BOUNDS = {
     "learning_rate": (0.0001, 0.01),

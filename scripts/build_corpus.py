@@ -30,7 +30,7 @@ from music21.abcFormat.translate import abcToStreamScore
 from music21.harmony import Harmony
 
 from chromasonic.errors import DataError
-from chromasonic.melody_generation.data.abc import (
+from chromasonic.melody_generation.data.formats.abc import (
     TICKS_PER_QUARTER,
     AbcTune,
     read_tune,

@@ -13,7 +13,7 @@ from chromasonic.cli.commands.search import ModelName
 from chromasonic.errors import ChromasonicError
 from chromasonic.melody_generation.models import MODELS
 from chromasonic.tuning.pruners import PRUNERS
-from chromasonic.tuning.samplers import SAMPLERS
+from chromasonic.tuning.sampling.by_name import SAMPLERS
 
 SPACE = """
 [learning_rate]
@@ -207,7 +207,7 @@ def test_a_report_of_no_search_is_one_line(run):
 
 
 def test_a_search_in_which_no_trial_ends_well_says_so(search, monkeypatch):
-    from chromasonic.melody_generation import training
+    from chromasonic.melody_generation.training import loop as training
 
     def explode(*arguments):
         raise MemoryError("no memory")

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from chromasonic.melody_generation.data import decode_pitches, load_corpus, load_tunes
-from chromasonic.melody_generation.midi_file import write_midi
-from chromasonic.melody_generation.model_files import load_model
+from chromasonic.melody_generation.listening.midi_file import write_midi
+from chromasonic.melody_generation.trained.files import load_model
 from chromasonic.tuning.objective import Trial
 
 DOCS = Path(__file__).parents[1] / "docs"

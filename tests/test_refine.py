@@ -26,7 +26,7 @@ from chromasonic import (
     tune,
 )
 from chromasonic.bayesopt import read_space
-from chromasonic.tuning.storage import sqlite_url
+from chromasonic.tuning.storage.opening import sqlite_url
 
 SPACE = """
 [rate]
@@ -283,7 +283,7 @@ def test_a_melody_search_is_refined_and_gone_on_from(run, tmp_path):
 
 
 def test_a_best_trial_of_an_earlier_search_has_no_weights_here(tmp_path):
-    from chromasonic.melody_generation.training import create_training_data
+    from chromasonic.melody_generation.training.loop import create_training_data
 
     data = create_training_data(20, 12, 12, 0.8)
     space = HyperparameterSearchSpace.from_space(

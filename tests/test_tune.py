@@ -21,8 +21,8 @@ from chromasonic.errors import (
 )
 from chromasonic.tuning.objective import Epoch
 from chromasonic.tuning.pruners import MEDIAN_STARTUP_TRIALS, MEDIAN_WARMUP_FRACTION, PRUNERS
-from chromasonic.tuning.samplers import SAMPLERS
-from chromasonic.tuning.storage import open_storage, sqlite_url
+from chromasonic.tuning.sampling.by_name import SAMPLERS
+from chromasonic.tuning.storage.opening import open_storage, sqlite_url
 
 BOUNDS = {"x": (0.0, 1.0), "width": (1, 4), "kind": ["a", "b"]}
 X = {"x": (0.0, 1.0)}

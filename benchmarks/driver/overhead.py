@@ -15,12 +15,12 @@ from simulated import SimulatedExecutor
 from chromasonic.bayesopt import Categorical, Float, Integer, Space
 from chromasonic.tuning.budget import Budget
 from chromasonic.tuning.driver import Driver
-from chromasonic.tuning.mirrored_storage import MirroredStorage
 from chromasonic.tuning.observers import Observer
 from chromasonic.tuning.pruners import choose_pruner
 from chromasonic.tuning.records import TrialRecord
-from chromasonic.tuning.samplers import choose_sampler
-from chromasonic.tuning.storage import open_storage, sqlite_url
+from chromasonic.tuning.sampling.by_name import choose_sampler
+from chromasonic.tuning.storage.mirrored import MirroredStorage
+from chromasonic.tuning.storage.opening import open_storage, sqlite_url
 
 HERE = Path(__file__).parent
 SPACE = Space(

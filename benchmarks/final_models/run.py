@@ -16,17 +16,17 @@ from statistics import mean
 import torch
 from rich.console import Console
 
+from chromasonic.melody_generation.after_search.ensemble import combine
+from chromasonic.melody_generation.after_search.final_model import train_final
+from chromasonic.melody_generation.after_search.finished_search import FinishedSearch
+from chromasonic.melody_generation.after_search.repeats import Workplace
+from chromasonic.melody_generation.after_search.winner import find_winner
 from chromasonic.melody_generation.data.melodies import Melodies
 from chromasonic.melody_generation.data.sources import DataSource
-from chromasonic.melody_generation.ensemble import combine
-from chromasonic.melody_generation.final_model import train_final
-from chromasonic.melody_generation.finished_search import FinishedSearch
-from chromasonic.melody_generation.identity import model_name
 from chromasonic.melody_generation.models import LSTMMelodyModel
 from chromasonic.melody_generation.models.check import OutputKind
-from chromasonic.melody_generation.repeats import Workplace
-from chromasonic.melody_generation.trained_model import TrainedModel
-from chromasonic.melody_generation.winner import find_winner
+from chromasonic.melody_generation.trained.model import TrainedModel
+from chromasonic.melody_generation.training.identity import model_name
 from chromasonic.tuning.records import SearchResult, TrialRecord
 
 HERE = Path(__file__).parent

@@ -15,12 +15,12 @@ from statistics import median
 import torch
 
 from chromasonic.melody_generation.data.vocabulary import Vocabulary
-from chromasonic.melody_generation.generation import generate
+from chromasonic.melody_generation.listening.generation import generate
+from chromasonic.melody_generation.listening.sound import render
 from chromasonic.melody_generation.models import MODELS
 from chromasonic.melody_generation.models.build import build_model
 from chromasonic.melody_generation.models.check import OutputKind
-from chromasonic.melody_generation.sound import render
-from chromasonic.melody_generation.trained_model import Network, TrainedModel
+from chromasonic.melody_generation.trained.model import Network, TrainedModel
 
 HERE = Path(__file__).parent
 VOCABULARY = Vocabulary.of("pitch_duration")

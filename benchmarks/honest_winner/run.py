@@ -18,16 +18,16 @@ import numpy as np
 import torch
 
 from chromasonic.bayesopt import Float, Integer, Ordinal, Space
+from chromasonic.melody_generation.after_search.finished_search import FinishedSearch
+from chromasonic.melody_generation.after_search.repeats import Training, Workplace, train_again
+from chromasonic.melody_generation.after_search.winner import find_winner
 from chromasonic.melody_generation.data import VOCAB_SIZE, Corpus, load_corpus
-from chromasonic.melody_generation.evaluation import TuneNats, paired_difference
-from chromasonic.melody_generation.finished_search import FinishedSearch
 from chromasonic.melody_generation.hyperparameter_search import (
     HyperparameterOptimizer,
     HyperparameterSearchSpace,
 )
 from chromasonic.melody_generation.models import LSTMMelodyModel
-from chromasonic.melody_generation.repeats import Training, Workplace, train_again
-from chromasonic.melody_generation.winner import find_winner
+from chromasonic.melody_generation.trained.evaluation import TuneNats, paired_difference
 
 HERE = Path(__file__).parent
 N_SEARCHES = 20

@@ -51,7 +51,7 @@ DISTRIBUTIONS: dict[str, BaseDistribution] = {
 
 def ours(seed: int) -> BaseSampler:
     """Imported late: the others can be measured without it."""
-    from chromasonic.tuning.samplers import GPSampler
+    from chromasonic.tuning.sampling.by_name import GPSampler
 
     return GPSampler(seed=seed)
 

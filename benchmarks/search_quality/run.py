@@ -16,16 +16,16 @@ from pathlib import Path
 import torch
 
 from chromasonic.bayesopt import read_space
-from chromasonic.melody_generation.baselines import best_baseline
 from chromasonic.melody_generation.data import VOCAB_SIZE, Corpus, load_corpus
 from chromasonic.melody_generation.data.melodies import Melodies
-from chromasonic.melody_generation.evaluation import TuneNats, paired_difference
 from chromasonic.melody_generation.hyperparameter_search import (
     HyperparameterOptimizer,
     HyperparameterSearchSpace,
 )
-from chromasonic.melody_generation.model_files import load_model
 from chromasonic.melody_generation.models import LSTMMelodyModel
+from chromasonic.melody_generation.trained.baselines import best_baseline
+from chromasonic.melody_generation.trained.evaluation import TuneNats, paired_difference
+from chromasonic.melody_generation.trained.files import load_model
 
 HERE = Path(__file__).parent
 N_TUNES = 1000

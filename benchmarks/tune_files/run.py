@@ -20,7 +20,7 @@ import symusic
 from fuzz import fuzz
 from samples import midi
 
-from chromasonic.melody_generation.data.midi import read_midi
+from chromasonic.melody_generation.data.formats.midi import read_midi
 from chromasonic.melody_generation.data.tune_files import load_tunes
 
 HERE = Path(__file__).parent

@@ -28,14 +28,14 @@ if TYPE_CHECKING:
         sample_random_point,
         upper_confidence_bound,
     )
-    from chromasonic.melody_generation.after_search import build_ensemble, train_final_model
+    from chromasonic.melody_generation.after_search.steps import build_ensemble, train_final_model
     from chromasonic.melody_generation.data import load_corpus, load_tunes
-    from chromasonic.melody_generation.generation import generate
     from chromasonic.melody_generation.hyperparameter_search import (
         HyperparameterOptimizer,
         HyperparameterSearchSpace,
     )
-    from chromasonic.melody_generation.model_files import load_model
+    from chromasonic.melody_generation.listening.generation import generate
+    from chromasonic.melody_generation.trained.files import load_model
     from chromasonic.reporting.figures.trajectory import (
         plot_optimization_trajectory,
         plot_search_comparison,
@@ -80,14 +80,14 @@ __all__ = [
 _BAYESOPT = "chromasonic.bayesopt"
 _SEARCH = "chromasonic.melody_generation.hyperparameter_search"
 _TRAJECTORY = "chromasonic.reporting.figures.trajectory"
-_AFTER_SEARCH = "chromasonic.melody_generation.after_search"
+_AFTER_SEARCH = "chromasonic.melody_generation.after_search.steps"
 _ELSEWHERE = {
     "HyperparameterOptimizer": _SEARCH,
     "HyperparameterSearchSpace": _SEARCH,
     "build_ensemble": _AFTER_SEARCH,
-    "generate": "chromasonic.melody_generation.generation",
+    "generate": "chromasonic.melody_generation.listening.generation",
     "load_corpus": "chromasonic.melody_generation.data",
-    "load_model": "chromasonic.melody_generation.model_files",
+    "load_model": "chromasonic.melody_generation.trained.files",
     "load_tunes": "chromasonic.melody_generation.data",
     "plot_optimization_trajectory": _TRAJECTORY,
     "plot_search_comparison": _TRAJECTORY,

@@ -7,7 +7,7 @@ from optuna.testing.pytest_samplers import (
     RelativeSamplerTestCase,
 )
 
-from chromasonic.tuning.samplers import GPSampler
+from chromasonic.tuning.sampling.by_name import GPSampler
 
 
 class TestGPSampler(BasicSamplerTestCase, RelativeSamplerTestCase, MultiObjectiveSamplerTestCase):

@@ -12,7 +12,7 @@ import traceback
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "tuning")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "tuning" / "executors")]
 
 from arena import OBJECTIVES, Arena, outcome  # noqa: E402
 from ray_scenarios import (  # noqa: E402

@@ -13,12 +13,12 @@ from chromasonic.melody_generation.hyperparameter_search import (
     HyperparameterOptimizer,
     HyperparameterSearchSpace,
 )
-from chromasonic.melody_generation.model_files import load_model
 from chromasonic.melody_generation.models import LSTMMelodyModel, SonicLSTM
 from chromasonic.melody_generation.models.build import build_model
 from chromasonic.melody_generation.models.check import OutputKind
-from chromasonic.melody_generation.scoring import batches_for, score
-from chromasonic.melody_generation.training import create_training_data
+from chromasonic.melody_generation.trained.files import load_model
+from chromasonic.melody_generation.training.loop import create_training_data
+from chromasonic.melody_generation.training.scoring import batches_for, score
 
 V = 12
 TRAIN, VALIDATION = create_training_data(30, 12, V, 0.8)

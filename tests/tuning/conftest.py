@@ -22,7 +22,7 @@ from chromasonic.tuning.objective import Epoch
 from chromasonic.tuning.observers import Observer
 from chromasonic.tuning.pruners import choose_pruner
 from chromasonic.tuning.records import read_result
-from chromasonic.tuning.samplers import choose_sampler
+from chromasonic.tuning.sampling.by_name import choose_sampler
 
 SPACE = Space(
     {

@@ -7,7 +7,7 @@ from chromasonic.errors import StudyError
 from chromasonic.tuning import cancellation
 from chromasonic.tuning.cancellation import FOLDER, Cancellations
 from chromasonic.tuning.session import LOCK_FILE, require_running
-from chromasonic.tuning.storage import sole_driver
+from chromasonic.tuning.storage.opening import sole_driver
 
 
 @pytest.fixture

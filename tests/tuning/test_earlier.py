@@ -12,7 +12,7 @@ from chromasonic.errors import StudyMismatch
 from chromasonic.tuning.earlier import fitting_trials
 from chromasonic.tuning.endings import Ending
 from chromasonic.tuning.session import SearchPlan, open_session
-from chromasonic.tuning.storage import sqlite_url
+from chromasonic.tuning.storage.opening import sqlite_url
 from chromasonic.tuning.study import Fingerprint
 
 SPACE = Space(

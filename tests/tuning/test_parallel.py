@@ -13,13 +13,13 @@ from optuna.trial import TrialState
 
 from chromasonic.bayesopt import Categorical, Integer, Space
 from chromasonic.errors import StudyError
-from chromasonic.tuning.executors.process import ProcessExecutor
+from chromasonic.tuning.executors.processes.executor import ProcessExecutor
 from chromasonic.tuning.objective import Epoch
 from chromasonic.tuning.observers import Observer
 from chromasonic.tuning.pruners import PRUNERS
 from chromasonic.tuning.rules import TrialRules
-from chromasonic.tuning.samplers import SAMPLERS
-from chromasonic.tuning.storage_proxy import StorageProxy
+from chromasonic.tuning.sampling.by_name import SAMPLERS
+from chromasonic.tuning.storage.proxy import StorageProxy
 from chromasonic.tuning.study import attribute
 
 HANGING_S = 60.0

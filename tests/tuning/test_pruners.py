@@ -13,7 +13,7 @@ from chromasonic.tuning.pruners import (
     PRUNERS,
     choose_pruner,
 )
-from chromasonic.tuning.samplers import choose_sampler
+from chromasonic.tuning.sampling.by_name import choose_sampler
 
 N_EPOCHS = 20
 WARM_UP = round(MEDIAN_WARMUP_FRACTION * N_EPOCHS)

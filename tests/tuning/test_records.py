@@ -6,7 +6,7 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from chromasonic.bayesopt import Float, Space, parameter_importance
-from chromasonic.bayesopt.importance import MIN_POINTS
+from chromasonic.bayesopt.analysis.importance import MIN_POINTS
 from chromasonic.tuning.endings import Ending
 from chromasonic.tuning.records import SearchResult, best_row, read_result
 from chromasonic.tuning.study import PREFIX, set_attribute

@@ -3,7 +3,7 @@ from optuna.storages import InMemoryStorage
 
 from chromasonic import Fixed, Float, Integer, Space, refine_space, tune
 from chromasonic.bayesopt import space_from_toml
-from chromasonic.bayesopt.refinement import Action
+from chromasonic.bayesopt.analysis.refinement import Action
 from chromasonic.errors import StudyError
 from chromasonic.tuning.records import SearchResult
 

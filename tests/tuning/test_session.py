@@ -16,7 +16,7 @@ from chromasonic.tuning.interrupt import Interrupt
 from chromasonic.tuning.observers import Observer
 from chromasonic.tuning.records import read_result
 from chromasonic.tuning.session import SearchPlan, open_session, read_session
-from chromasonic.tuning.storage import sqlite_url
+from chromasonic.tuning.storage.opening import sqlite_url
 from chromasonic.tuning.study import Fingerprint, attribute, open_study
 
 POINT = {"x": 0.5, "rate": 0.1, "width": 3, "kind": "b"}

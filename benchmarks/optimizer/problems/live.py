@@ -24,7 +24,7 @@ from chromasonic.melody_generation.data import VOCAB_SIZE, load_corpus
 from chromasonic.melody_generation.data.melodies import Melodies
 from chromasonic.melody_generation.models import LSTMMelodyModel
 from chromasonic.melody_generation.models.check import OutputKind
-from chromasonic.melody_generation.objective import MelodyObjective
+from chromasonic.melody_generation.training.objective import MelodyObjective
 from chromasonic.tuning.objective import Trial
 from problems.memory import Remembered
 from problems.problem import Params, Problem

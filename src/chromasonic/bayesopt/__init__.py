@@ -1,18 +1,18 @@
 """A Gaussian process optimizer for hyperparameters, on numpy and scipy alone."""
 
-from chromasonic.bayesopt.acquisition import (
+from chromasonic.bayesopt.acquisition.functions import (
     expected_improvement,
     log_expected_improvement,
     lower_confidence_bound,
     probability_of_improvement,
     upper_confidence_bound,
 )
-from chromasonic.bayesopt.convergence import AverageConvergence, Convergence
-from chromasonic.bayesopt.gaussian_process import GaussianProcess
+from chromasonic.bayesopt.analysis.convergence import AverageConvergence, Convergence
+from chromasonic.bayesopt.analysis.importance import parameter_importance
+from chromasonic.bayesopt.analysis.stopping import StoppedBy
+from chromasonic.bayesopt.gp.gaussian_process import GaussianProcess
 from chromasonic.bayesopt.grid import compare_searches
-from chromasonic.bayesopt.importance import parameter_importance
-from chromasonic.bayesopt.loop import bayesian_optimization
-from chromasonic.bayesopt.next_point import find_next_point, sample_random_point
+from chromasonic.bayesopt.loop import bayesian_optimization, find_next_point, sample_random_point
 from chromasonic.bayesopt.optimizer import Optimizer, Proposal
 from chromasonic.bayesopt.result import OptimizationResult
 from chromasonic.bayesopt.space import (
@@ -24,8 +24,7 @@ from chromasonic.bayesopt.space import (
     Parameter,
     Space,
 )
-from chromasonic.bayesopt.space_toml import read_space, space_from_toml, space_to_toml
-from chromasonic.bayesopt.stopping import StoppedBy
+from chromasonic.bayesopt.space.toml import read_space, space_from_toml, space_to_toml
 
 __all__ = [
     "AverageConvergence",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr
 
-from chromasonic.bayesopt.convergence import best_so_far
+from chromasonic.bayesopt.analysis.convergence import best_so_far
 from chromasonic.bayesopt.loop import as_value, bayesian_optimization
 from chromasonic.bayesopt.space import Parameter, Space, Value
 

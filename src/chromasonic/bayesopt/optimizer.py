@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self, final, overload
 
-from chromasonic.bayesopt.observations import Observation, Outcome
 from chromasonic.bayesopt.proposals import Proposer, Strategy
 from chromasonic.bayesopt.space import Params, Space, Value
-from chromasonic.bayesopt.surrogate import FittedSurrogate
+from chromasonic.bayesopt.surrogate.observations import Observation, Outcome
+from chromasonic.bayesopt.surrogate.surrogate import FittedSurrogate
 
 _STATE_VERSION = 1
 

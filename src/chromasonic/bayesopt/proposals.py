@@ -12,16 +12,21 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from chromasonic.bayesopt.acquisition import acquisition_named
-from chromasonic.bayesopt.beliefs import Beliefs
-from chromasonic.bayesopt.features import Features
+from chromasonic.bayesopt.acquisition.functions import acquisition_named
+from chromasonic.bayesopt.acquisition.maximize import (
+    Effort,
+    best_point,
+    farthest_point,
+    gradient_ascent,
+)
+from chromasonic.bayesopt.gp.features import Features
+from chromasonic.bayesopt.gp.kernels import kernel_named
 from chromasonic.bayesopt.initial_design import design_named
-from chromasonic.bayesopt.kernels import kernel_named
-from chromasonic.bayesopt.lattice import Lattice
-from chromasonic.bayesopt.maximize import Effort, best_point, farthest_point, gradient_ascent
-from chromasonic.bayesopt.observations import Observation
 from chromasonic.bayesopt.space import Params, Space, Value
-from chromasonic.bayesopt.surrogate import FittedSurrogate
+from chromasonic.bayesopt.space.encoded import Lattice
+from chromasonic.bayesopt.surrogate.observations import Observation
+from chromasonic.bayesopt.surrogate.surrogate import FittedSurrogate
+from chromasonic.bayesopt.surrogate.surrogates import Beliefs
 from chromasonic.errors import SpaceError
 
 Array = NDArray[np.float64]

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from chromasonic.bayesopt.convergence import Convergence, estimate_regret_left
-from chromasonic.bayesopt.importance import ParameterImportance, parameter_importance
+from chromasonic.bayesopt.analysis.convergence import Convergence, estimate_regret_left
+from chromasonic.bayesopt.analysis.importance import ParameterImportance, parameter_importance
+from chromasonic.bayesopt.analysis.stopping import StoppedBy
 from chromasonic.bayesopt.optimizer import Optimizer, Proposal
 from chromasonic.bayesopt.space import Params, Space, Value
-from chromasonic.bayesopt.stopping import StoppedBy
-from chromasonic.bayesopt.surrogate import FittedSurrogate
+from chromasonic.bayesopt.surrogate.surrogate import FittedSurrogate
 
 # A random stream of its own, beside those of proposals and of the expected gain.
 _REGRET = 2

@@ -5,14 +5,12 @@ from typing import Annotated
 import typer
 
 from chromasonic import __version__
+from chromasonic.cli.commands.after_search import confirm, ensemble, train
 from chromasonic.cli.commands.cancel import cancel
-from chromasonic.cli.commands.confirm import confirm
-from chromasonic.cli.commands.ensemble import ensemble
 from chromasonic.cli.commands.generate import generate
 from chromasonic.cli.commands.refine import refine
 from chromasonic.cli.commands.report import report
 from chromasonic.cli.commands.search import search
-from chromasonic.cli.commands.train import train
 from chromasonic.cli.commands.tune import tune
 
 # Only what `--help` needs is imported here and in these files: the rest takes seconds to load.

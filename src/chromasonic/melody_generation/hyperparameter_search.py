@@ -11,18 +11,22 @@ from rich.console import Console
 from torch import nn
 
 from chromasonic.errors import StudyError
-from chromasonic.melody_generation.baselines import baseline_losses
-from chromasonic.melody_generation.best_model import BestModel
 from chromasonic.melody_generation.data.batches import LONGEST_ROW
 from chromasonic.melody_generation.data.melodies import Melodies
 from chromasonic.melody_generation.data.vocabulary import Tokens
-from chromasonic.melody_generation.devices import choose_device, gpus_of
-from chromasonic.melody_generation.identity import describe_search, fingerprint, model_name
 from chromasonic.melody_generation.models.build import build_model
 from chromasonic.melody_generation.models.check import OutputKind, check_length, check_model
-from chromasonic.melody_generation.objective import MelodyObjective
-from chromasonic.melody_generation.scoring import context_of
-from chromasonic.melody_generation.search_space import (
+from chromasonic.melody_generation.trained.baselines import baseline_losses
+from chromasonic.melody_generation.trained.best_model import BestModel
+from chromasonic.melody_generation.training.devices import choose_device, gpus_of
+from chromasonic.melody_generation.training.identity import (
+    describe_search,
+    fingerprint,
+    model_name,
+)
+from chromasonic.melody_generation.training.objective import MelodyObjective
+from chromasonic.melody_generation.training.scoring import context_of
+from chromasonic.melody_generation.training.search_space import (
     HyperparameterSearchSpace,
     model_and_training_params,
 )

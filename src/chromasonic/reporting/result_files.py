@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from chromasonic.errors import StudyError, one_line
-from chromasonic.reporting.text import report
-from chromasonic.reporting.winner_text import read_winner
+from chromasonic.reporting.text import read_winner, report
 from chromasonic.tuning.files import write_text
 from chromasonic.tuning.observers import Observer
 from chromasonic.tuning.records import SearchResult, TrialRecord

@@ -17,9 +17,9 @@ from optuna.trial import FrozenTrial
 
 from chromasonic.bayesopt import Space
 from chromasonic.errors import StudyError, StudyInUse, one_line
-from chromasonic.tuning.as_of import StudyAsOf
 from chromasonic.tuning.budget import Budget
 from chromasonic.tuning.checkpoints import CheckpointFolders
+from chromasonic.tuning.deterministic_view import StudyAsOf
 from chromasonic.tuning.earlier import n_taken_over
 from chromasonic.tuning.endings import Ending
 from chromasonic.tuning.executors.protocol import (

@@ -9,7 +9,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from chromasonic.bayesopt import Fixed, Space
-from chromasonic.bayesopt.judgement import DOES_NOT_MATTER
+from chromasonic.bayesopt.analysis.decisions import DOES_NOT_MATTER
 from chromasonic.bayesopt.space import Parameter, Value
 from chromasonic.bayesopt.space.values import same
 from chromasonic.errors import StudyMismatch

@@ -15,7 +15,7 @@ from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from chromasonic.bayesopt import Space, parameter_importance
-from chromasonic.bayesopt.importance import Effect
+from chromasonic.bayesopt.analysis.importance import Effect
 from chromasonic.bayesopt.space import Value
 from chromasonic.tuning.endings import Ending
 from chromasonic.tuning.study import attribute

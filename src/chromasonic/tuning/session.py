@@ -13,14 +13,13 @@ from optuna.storages import BaseStorage, InMemoryStorage
 from chromasonic.bayesopt import Space
 from chromasonic.errors import StudyError, StudyInUse
 from chromasonic.tuning.earlier import described, n_taken_over, require_comparable, take_over
-from chromasonic.tuning.lease import Lease, lease_url
-from chromasonic.tuning.mirrored_storage import MirroredStorage
-from chromasonic.tuning.patient_storage import PatientStorage
 from chromasonic.tuning.pruners import choose_pruner
 from chromasonic.tuning.records import SearchResult, read_result
-from chromasonic.tuning.samplers import choose_sampler, sampler_name
+from chromasonic.tuning.sampling.by_name import choose_sampler, sampler_name
 from chromasonic.tuning.seeds import derive_seed
-from chromasonic.tuning.storage import (
+from chromasonic.tuning.storage.lease import Lease, lease_url
+from chromasonic.tuning.storage.mirrored import MirroredStorage
+from chromasonic.tuning.storage.opening import (
     close_storage,
     open_storage,
     safe_url,
@@ -28,6 +27,7 @@ from chromasonic.tuning.storage import (
     sqlite_file,
     sqlite_url,
 )
+from chromasonic.tuning.storage.patient import PatientStorage
 from chromasonic.tuning.study import (
     Fingerprint,
     attribute,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from chromasonic.errors import DataError
-from chromasonic.melody_generation.data.abc import read_tune
+from chromasonic.melody_generation.data.formats.abc import read_tune
 from chromasonic.melody_generation.data.tune_files import load_tunes
 from chromasonic.melody_generation.data.vocabulary import decode_pitches
 

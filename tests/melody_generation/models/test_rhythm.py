@@ -10,7 +10,7 @@ from chromasonic.melody_generation.data.vocabulary import Vocabulary
 from chromasonic.melody_generation.models import MODELS, LSTMMelodyModel
 from chromasonic.melody_generation.models.build import build_model
 from chromasonic.melody_generation.models.check import OutputKind, check_model
-from chromasonic.melody_generation.scoring import predict
+from chromasonic.melody_generation.training.scoring import predict
 
 VOCABULARY = Vocabulary(7, (120, 240, 480))
 P, V = VOCABULARY.n_pitches, VOCABULARY.size

@@ -7,8 +7,8 @@ import pytest
 from threadpoolctl import ThreadpoolController
 
 from chromasonic.bayesopt.proposals import Proposer
-from chromasonic.tuning.samplers import GPSampler
 from chromasonic.tuning.sampling.blas import one_blas_thread
+from chromasonic.tuning.sampling.by_name import GPSampler
 
 SEVERAL = 3
 
@@ -63,7 +63,7 @@ import sys, threading
 import optuna
 from threadpoolctl import ThreadpoolController
 from chromasonic.bayesopt.proposals import Proposer
-from chromasonic.tuning.samplers import GPSampler
+from chromasonic.tuning.sampling.by_name import GPSampler
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 controller = ThreadpoolController().select(user_api="blas")

@@ -10,7 +10,7 @@ from optuna.storages import InMemoryStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState, create_trial
 
-from chromasonic.tuning.samplers import GPSampler
+from chromasonic.tuning.sampling.by_name import GPSampler
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 

@@ -8,7 +8,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution
 from optuna.storages import InMemoryStorage
 
-from chromasonic.tuning.samplers import GPSampler
+from chromasonic.tuning.sampling.by_name import GPSampler
 
 
 def new_study(seed=0):

@@ -8,7 +8,7 @@ from optuna.trial import TrialState
 
 from chromasonic.bayesopt import Categorical, Fixed, Float, Integer, Ordinal, Space
 from chromasonic.tuning.distributions import suggest_params
-from chromasonic.tuning.samplers import GPSampler
+from chromasonic.tuning.sampling.by_name import GPSampler
 
 SPACE = Space(
     {

@@ -9,8 +9,8 @@ from chromasonic.cli.exits import errors_in_one_line, require_extra
 from chromasonic.cli.options import Debug, Device
 
 if TYPE_CHECKING:
-    from chromasonic.melody_generation.generation import Melody
-    from chromasonic.melody_generation.trained_model import TrainedModel
+    from chromasonic.melody_generation.listening.generation import Melody
+    from chromasonic.melody_generation.trained.model import TrainedModel
 
 
 def generate(
@@ -45,10 +45,10 @@ def generate(
         require_extra("torch", "melody")
         import torch
 
-        from chromasonic.melody_generation.devices import choose_device
-        from chromasonic.melody_generation.generation import generate as draw
-        from chromasonic.melody_generation.heard import Playing, write_melodies
-        from chromasonic.melody_generation.model_files import load_model
+        from chromasonic.melody_generation.listening.export import Playing, write_melodies
+        from chromasonic.melody_generation.listening.generation import generate as draw
+        from chromasonic.melody_generation.trained.files import load_model
+        from chromasonic.melody_generation.training.devices import choose_device
 
         torch.set_num_threads(1)
         trained = load_model(model, device=choose_device(device))
@@ -87,7 +87,7 @@ def generate(
 
 def _first_tune(file: Path) -> "Melody":
     from chromasonic.melody_generation.data import decode_pitches, load_tunes
-    from chromasonic.melody_generation.generation import Melody
+    from chromasonic.melody_generation.listening.generation import Melody
 
     tunes = load_tunes(file, min_notes=2)
     return Melody(decode_pitches(tunes.pitches[0]), tunes.durations[0])
@@ -95,7 +95,7 @@ def _first_tune(file: Path) -> "Melody":
 
 def _draw(melodies: "list[Melody]", folder: Path) -> None:
     from chromasonic.errors import MissingExtra
-    from chromasonic.melody_generation.heard import draw_melodies
+    from chromasonic.melody_generation.listening.export import draw_melodies
 
     try:
         typer.echo(f"Picture: {draw_melodies(melodies, folder)}")
@@ -106,7 +106,7 @@ def _draw(melodies: "list[Melody]", folder: Path) -> None:
 def _compare(melodies: "list[Melody]", model: "TrainedModel", folder: Path) -> None:
     """Says how they measure beside people's, where the model knows of people's."""
     from chromasonic.errors import DataError
-    from chromasonic.melody_generation.heard import beside_people, write_comparison
+    from chromasonic.melody_generation.listening.export import beside_people, write_comparison
 
     data = model.card.get("data", {})
     if "source" not in data:

@@ -1,14 +1,92 @@
 """`chromasonic refine`: the space to search next."""
 
+import re
 import shlex
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from chromasonic.cli.exits import errors_in_one_line
-from chromasonic.cli.next_command import next_command, next_output_dir
 from chromasonic.cli.options import Debug, From
+
+if TYPE_CHECKING:
+    from chromasonic.tuning.records import SearchResult
+
+_DEFAULTS = {"sampler": "gp", "pruner": "median", "executor": "process"}
+_OF_DATA = {
+    "source": "--data",
+    "tokens": "--tokens",
+    "n_sequences": "--n-sequences",
+    "seed": "--data-seed",
+    "outside": "--outside",
+    "max_notes": "--max-notes",
+}
+_NOT_OPTIONS = {"train", "validation", "sha256", "options"}
+
+
+def next_command(
+    result: "SearchResult", earlier: list[str], space: Path, output_dir: Path, n_trials: int
+) -> list[str] | None:
+    """Its words; None where the search was begun from Python, with what no option can give.
+
+    Args:
+        result: What the search has found.
+        earlier: The options that say where it is.
+        space: The file of the next space.
+        output_dir: Where the next search goes.
+        n_trials: The total of its trials.
+    """
+    what = _objective(result) if "objective" in result else _melody_model(result)
+    if what is None:
+        return None
+    own = [trial.settings for trial in result.trials if trial.origin is None]
+    settings: dict[str, Any] = own[-1] if own else {}
+    how = [
+        word
+        for name in ("sampler", "pruner", "executor", "device")
+        if settings.get(name, _DEFAULTS.get(name)) != _DEFAULTS.get(name)
+        for word in (f"--{name}", str(settings[name]))
+    ]
+    where = ["--space", str(space), "--output-dir", str(output_dir), "--n-trials", str(n_trials)]
+    return ["chromasonic", *what, *earlier, *where, *how]
+
+
+def next_output_dir(output_dir: Path) -> Path:
+    """A directory beside it that is not there yet."""
+    stem = re.sub(r"_refined(_\d+)?$", "", output_dir.name or output_dir.resolve().name)
+    number, found = 1, output_dir.with_name(f"{stem}_refined")
+    while found.exists():
+        number += 1
+        found = output_dir.with_name(f"{stem}_refined_{number}")
+    return found
+
+
+def _objective(result: "SearchResult") -> list[str] | None:
+    if (name := result.get("imported_from")) is None:
+        return None
+    return ["tune", name, *(["--maximize"] if result.maximize else [])]
+
+
+def _melody_model(result: "SearchResult") -> list[str] | None:
+    model = _name_of_model(result["model"]["name"])
+    data = {**result["data"], **result["data"].get("options", {})}
+    data = {key: data[key] for key in data if key not in _NOT_OPTIONS}
+    if model is None or "source" not in data or not data.keys() <= _OF_DATA.keys():
+        return None
+    words = [word for key, value in data.items() for word in (_OF_DATA[key], str(value))]
+    return ["search", "--model", model, "--epochs", str(result["num_epochs"]), *words]
+
+
+def _name_of_model(searched: str) -> str | None:
+    if find_spec("torch") is None:
+        return None
+    from chromasonic.melody_generation.models import MODELS
+
+    classes = {f"{cls.__module__}.{cls.__qualname__}": name for name, cls in MODELS.items()}
+    return classes.get(searched)
+
 
 SPACE_FILE = "refined_space.toml"
 
@@ -36,7 +114,7 @@ def refine(
         from chromasonic.tuning.files import write_text
         from chromasonic.tuning.refinement import refine_space
         from chromasonic.tuning.session import read_session
-        from chromasonic.tuning.storage import safe_url
+        from chromasonic.tuning.storage.opening import safe_url
 
         result = read_session(from_, study_name, storage)
         refinement = refine_space(result)

@@ -12,11 +12,14 @@ from typing import Literal, NoReturn, get_args
 import numpy as np
 
 from chromasonic.errors import DataError
-from chromasonic.melody_generation.data.abc_files import read_abc_file
-from chromasonic.melody_generation.data.melody_line import MelodyLine, Outside, fit_to_piano
-from chromasonic.melody_generation.data.midi import read_midi
-from chromasonic.melody_generation.data.musicxml import read_musicxml
-from chromasonic.melody_generation.data.mxl import read_mxl
+from chromasonic.melody_generation.data.formats.abc import read_abc_file
+from chromasonic.melody_generation.data.formats.melody_line import (
+    MelodyLine,
+    Outside,
+    fit_to_piano,
+)
+from chromasonic.melody_generation.data.formats.midi import read_midi
+from chromasonic.melody_generation.data.formats.musicxml import read_musicxml, read_mxl
 from chromasonic.melody_generation.data.near_duplicates import find_near_duplicates
 from chromasonic.melody_generation.data.tune_report import (
     Mended,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chromasonic.bayesopt.convergence import best_so_far
+from chromasonic.bayesopt.analysis.convergence import best_so_far
 from chromasonic.reporting.figures.canvas import (
     INK,
     PURPLE,
@@ -17,10 +17,9 @@ from chromasonic.reporting.figures.canvas import (
     save,
     title,
     value_label,
+    value_limits,
 )
-from chromasonic.reporting.figures.endings import Endings
-from chromasonic.reporting.figures.limits import value_limits
-from chromasonic.reporting.figures.marks import mark_best, mark_trials
+from chromasonic.reporting.figures.marks import Endings, mark_best, mark_trials
 from chromasonic.reporting.text import best_baseline, value_name
 from chromasonic.tuning.records import SearchResult
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chromasonic.bayesopt.importance import MIN_POINTS
+from chromasonic.bayesopt.analysis.importance import MIN_POINTS
 from chromasonic.reporting.figures.canvas import (
     BLUE,
     INK,

@@ -14,6 +14,7 @@ from chromasonic.reporting.figures.canvas import (
     INK,
     PURPLE,
     RED,
+    Limits,
     dress,
     legend_below,
     message,
@@ -21,9 +22,9 @@ from chromasonic.reporting.figures.canvas import (
     save,
     title,
     value_label,
+    value_limits,
 )
-from chromasonic.reporting.figures.endings import Endings
-from chromasonic.reporting.figures.limits import Limits, value_limits
+from chromasonic.reporting.figures.marks import Endings
 from chromasonic.tuning.records import SearchResult, TrialRecord
 
 if TYPE_CHECKING:

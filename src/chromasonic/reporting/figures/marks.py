@@ -1,17 +1,45 @@
 """The marks that stand for trials: one look for each way of ending, in every picture."""
 
+import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from chromasonic.reporting.figures.canvas import BLUE, GREY, INK, RED, YELLOW
-from chromasonic.reporting.figures.endings import Endings
-from chromasonic.reporting.figures.limits import Limits
+from chromasonic.reporting.figures.canvas import BLUE, GREY, INK, RED, YELLOW, Limits
 from chromasonic.tuning.records import TrialRecord
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True)
+class Endings:
+    """Trials in three groups, each by number.
+
+    Attributes:
+        finished: Trained to their own end, stopping early included.
+        pruned: Ended for being worse than others, with a loss.
+        failed: All others: they have no loss that means anything.
+    """
+
+    finished: Sequence[TrialRecord]
+    pruned: Sequence[TrialRecord]
+    failed: Sequence[TrialRecord]
+
+    @classmethod
+    def of(cls, trials: Sequence[TrialRecord]) -> Self:
+        """The groups of these trials."""
+        finished = [trial for trial in trials if trial.counts and _has_loss(trial)]
+        pruned = [trial for trial in trials if trial.ending == "pruned" and _has_loss(trial)]
+        numbers = {trial.number for trial in (*finished, *pruned)}
+        return cls(finished, pruned, [trial for trial in trials if trial.number not in numbers])
+
+
+def _has_loss(trial: TrialRecord) -> bool:
+    return trial.value is not None and math.isfinite(trial.value)
+
 
 _LARGEST, _SMALLEST, _ALL_TOGETHER = 32.0, 8.0, 2500.0  # areas in square points
 

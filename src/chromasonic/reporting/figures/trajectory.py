@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chromasonic.bayesopt.convergence import best_so_far
+from chromasonic.bayesopt.analysis.convergence import best_so_far
 from chromasonic.reporting.figures.canvas import (
     BLUE,
     GREEN,
@@ -22,8 +22,8 @@ from chromasonic.reporting.figures.canvas import (
     plain,
     save,
     title,
+    value_limits,
 )
-from chromasonic.reporting.figures.limits import value_limits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,7 @@ from typing import Any
 from chromasonic.errors import ExecutorError
 from chromasonic.tuning.executors.inline import InlineExecutor
 from chromasonic.tuning.executors.machine import free_memory, usable_cpus
-from chromasonic.tuning.executors.process import ProcessExecutor
+from chromasonic.tuning.executors.processes.executor import ProcessExecutor
 from chromasonic.tuning.executors.protocol import Executor
 from chromasonic.tuning.executors.trial_run import Breakable
 from chromasonic.tuning.objective import Objective
@@ -80,7 +80,7 @@ class Place:
         if self.executor == "inline":
             return InlineExecutor(objective, breakable)
         if self.executor == "ray":
-            from chromasonic.tuning.executors.ray import RayExecutor
+            from chromasonic.tuning.executors.on_ray.executor import RayExecutor
 
             return RayExecutor(
                 objective,

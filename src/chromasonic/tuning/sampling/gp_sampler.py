@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial
 from chromasonic.bayesopt import Space
 from chromasonic.bayesopt.proposals import Strategy
 from chromasonic.tuning.sampling.blas import one_blas_thread
-from chromasonic.tuning.sampling.by_trial import SeededByTrial
+from chromasonic.tuning.sampling.deterministic import SeededByTrial
 from chromasonic.tuning.sampling.history import History, Known
 from chromasonic.tuning.sampling.known_space import KnownSpace
 from chromasonic.tuning.sampling.models import Models

@@ -8,7 +8,7 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from chromasonic.bayesopt.observations import Outcome
+from chromasonic.bayesopt.surrogate.observations import Outcome
 from chromasonic.tuning.records import has_ended
 from chromasonic.tuning.sampling.ranges import Ranges
 

@@ -9,9 +9,8 @@ from optuna.distributions import BaseDistribution
 
 from chromasonic.bayesopt import Categorical, Space
 from chromasonic.bayesopt.space import Parameter, Value
-from chromasonic.tuning.sampling.axes import Axis
+from chromasonic.tuning.sampling.axes import Axis, Number
 from chromasonic.tuning.sampling.conditions import Conditions
-from chromasonic.tuning.sampling.number_axes import Number
 from chromasonic.tuning.sampling.translation import Array, active_part
 
 # Where a range is narrower than the one that is modelled, so many of its values are tried.

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 
-from chromasonic.bayesopt.observations import Observation
 from chromasonic.bayesopt.proposals import USUAL_COUNT, Proposer, Strategy
 from chromasonic.bayesopt.space import Value
+from chromasonic.bayesopt.surrogate.observations import Observation
 from chromasonic.tuning.sampling.axes import Axis, MovingAxis, axis_of
 from chromasonic.tuning.sampling.conditions import Conditions, find_conditions
 from chromasonic.tuning.sampling.history import Known, Told

@@ -1,0 +1,222 @@
+"""How a search came to its best value: of one run, and on average over several.
+
+Evaluations are counted from 1. Values that are not finite are evaluations without improvement.
+
+Symbols:
+    y   values in the order of evaluation, shape (n,), in the user's units and sign
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import stdtrit
+
+from chromasonic.bayesopt.acquisition.functions import Vector
+from chromasonic.bayesopt.analysis.stopping import JointSurrogate, candidates, gains
+from chromasonic.bayesopt.space import Params, Space
+from chromasonic.bayesopt.space.encoded import Lattice
+
+TOLERANCE = 0.01
+_CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean and the ends of its 95 % interval; the ends are nan where one value is all."""
+
+    mean: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: ArrayLike) -> Self:
+        """The mean of independent values, with Student's interval; nan values are left out."""
+        known = np.asarray(values, dtype=float)
+        known = known[np.isfinite(known)]
+        n = len(known)
+        if n < 2:
+            return cls(float(known[0]) if n else np.nan, np.nan, np.nan)
+        quantile = float(stdtrit(n - 1, 0.5 + _CONFIDENCE / 2))
+        mean, margin = float(known.mean()), quantile * float(known.std(ddof=1)) / np.sqrt(n)
+        return cls(mean, mean - margin, mean + margin)
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """The course of one run.
+
+    Attributes:
+        best_so_far: Best value up to each evaluation, nan before the first finite one, (n,).
+        best_iteration: The evaluation that found the best value; None without a finite one.
+        iterations_to_convergence: The evaluation from which the best so far stays within
+            `tolerance` of the total improvement from the final best; None without a finite one.
+        improvement_per_iteration: Total improvement, from the first finite value to the best,
+            divided by the evaluations between them; 0 if the first is the best.
+        improvement_rate: Share of the distance to the final best that an evaluation closes on
+            average until convergence (the same share each time closes all but `tolerance`);
+            0 if the first is the best.
+        regret_left: How far the best value known still is from the best there is, as the model
+            expects it; None where no model was asked. Never negative.
+        tolerance: As a share of the total improvement.
+    """
+
+    best_so_far: Vector = field(compare=False)
+    best_iteration: int | None
+    iterations_to_convergence: int | None
+    improvement_per_iteration: float
+    improvement_rate: float
+    regret_left: Estimate | None = None
+    tolerance: float = TOLERANCE
+
+    @classmethod
+    def of(
+        cls,
+        y: ArrayLike,
+        *,
+        maximize: bool = False,
+        tolerance: float = TOLERANCE,
+        regret_left: Estimate | None = None,
+    ) -> Self:
+        """The course of a run.
+
+        Args:
+            y: Values in the order of evaluation; nan and infinities allowed.
+            maximize: Whether higher is better.
+            tolerance: What counts as converged, a share of the total improvement in (0, 1).
+            regret_left: What `estimate_regret_left` found, to be kept with the rest.
+
+        Raises:
+            ValueError: If the tolerance is out of range.
+        """
+        if not 0 < tolerance < 1:
+            raise ValueError(f"tolerance must lie between 0 and 1, but got {tolerance!r}.")
+        best = best_so_far(y, maximize=maximize)
+        known = np.flatnonzero(np.isfinite(best))
+        if not len(known):
+            return cls(best, None, None, 0.0, 0.0, regret_left, tolerance)
+        first = int(known[0])
+        distance = np.abs(best[first:] - best[-1])
+        total = float(distance[0])
+        found = int(np.argmax(distance == 0))
+        # An array ends with distance 0, so that the first hit begins what stays close.
+        converged = int(np.argmax(distance <= tolerance * total))
+        return cls(
+            best_so_far=best,
+            best_iteration=first + found + 1,
+            iterations_to_convergence=first + converged + 1,
+            improvement_per_iteration=total / found if found else 0.0,
+            improvement_rate=1 - tolerance ** (1 / converged) if converged else 0.0,
+            regret_left=regret_left,
+            tolerance=tolerance,
+        )
+
+    @property
+    def improvements(self) -> Vector:
+        """How much better the best so far became by each evaluation, shape (n,), 0 or more."""
+        steps = np.abs(np.diff(self.best_so_far, prepend=self.best_so_far[:1]))
+        return np.nan_to_num(steps)
+
+
+@dataclass(frozen=True)
+class AverageConvergence:
+    """The course of repeated runs, each figure as a mean with its interval.
+
+    Attributes:
+        n_runs: How many.
+        best_value: The final best.
+        best_iteration: The evaluation that found it.
+        iterations_to_convergence: The evaluation from which the best stayed close to it.
+        improvement_per_iteration: In units of the objective.
+        improvement_rate: Share of the distance to the final best closed by an evaluation.
+        regret_left: Mean of what the models expected; None unless all runs have it.
+        best_so_far: Mean of the best so far after each evaluation, with the ends of its
+            interval, shape (3, n); a run that ended early keeps its last value.
+    """
+
+    n_runs: int
+    best_value: Estimate
+    best_iteration: Estimate
+    iterations_to_convergence: Estimate
+    improvement_per_iteration: Estimate
+    improvement_rate: Estimate
+    regret_left: Estimate | None
+    best_so_far: Vector = field(compare=False)
+
+    @classmethod
+    def of(cls, runs: Sequence[Convergence]) -> Self:
+        """The average of at least one run; those without a finite value are left out of it.
+
+        Raises:
+            ValueError: If there is no run.
+        """
+        if not runs:
+            raise ValueError("an average needs at least one run, but got none.")
+        length = max(len(run.best_so_far) for run in runs)
+        curves = np.array([_lengthened(run.best_so_far, length) for run in runs])
+        regrets = [run.regret_left.mean for run in runs if run.regret_left is not None]
+        points = [Estimate.of(column) for column in curves.T]
+        return cls(
+            n_runs=len(runs),
+            best_value=Estimate.of(curves[:, -1] if length else []),
+            best_iteration=_mean_of([run.best_iteration for run in runs]),
+            iterations_to_convergence=_mean_of([run.iterations_to_convergence for run in runs]),
+            improvement_per_iteration=Estimate.of([run.improvement_per_iteration for run in runs]),
+            improvement_rate=Estimate.of([run.improvement_rate for run in runs]),
+            regret_left=Estimate.of(regrets) if len(regrets) == len(runs) else None,
+            best_so_far=np.array([[p.mean, p.low, p.high] for p in points]).reshape(-1, 3).T,
+        )
+
+
+def best_so_far(y: ArrayLike, *, maximize: bool = False) -> Vector:
+    """The best value up to each evaluation, nan before the first finite one.
+
+    Args:
+        y: Values in the order of evaluation, along the last axis; nan and infinities allowed.
+        maximize: Whether higher is better.
+    """
+    values = np.asarray(y, dtype=float)
+    worst = -np.inf if maximize else np.inf
+    accumulate = np.maximum.accumulate if maximize else np.minimum.accumulate
+    best = accumulate(np.where(np.isfinite(values), values, worst), axis=-1)
+    return np.where(np.isfinite(best), best, np.nan)
+
+
+def estimate_regret_left(
+    surrogate: JointSurrogate, space: Space, observed: Sequence[Params], rng: np.random.Generator
+) -> Estimate:
+    """How far the best point known still is from the best there is, if the model is right.
+
+    In draws of the noiseless objective from the surrogate, the value of the point with the
+    lowest mean among those observed, less the minimum over the space: mean, and 2.5 % and
+    97.5 % quantiles.
+
+    Args:
+        surrogate: A fitted model of the losses, smaller is better.
+        space: Where the minimum is looked for.
+        observed: Points with a finite value, at least one.
+        rng: Draws the objective, and the points at which it is looked at.
+
+    Raises:
+        ValueError: If nothing was observed.
+    """
+    if not observed:
+        raise ValueError("an estimate of the regret needs at least one point with a value.")
+    X_observed = space.encode(observed)
+    X = candidates(Lattice(space), surrogate, X_observed, rng)
+    regrets = gains(surrogate, X, len(X_observed), rng).max(axis=1)
+    tail = (1 - _CONFIDENCE) / 2
+    low, high = np.quantile(regrets, [tail, 1 - tail])
+    return Estimate(float(regrets.mean()), float(low), float(high))
+
+
+def _lengthened(curve: Vector, length: int) -> Vector:
+    if not len(curve):
+        return np.full(length, np.nan)
+    return np.concatenate([curve, np.full(length - len(curve), curve[-1])])
+
+
+def _mean_of(counts: Sequence[int | None]) -> Estimate:
+    return Estimate.of([np.nan if count is None else count for count in counts])

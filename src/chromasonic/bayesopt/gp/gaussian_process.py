@@ -1,0 +1,170 @@
+"""Gaussian process regression, in scikit-learn's conventions."""
+
+from typing import Self, final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chromasonic.bayesopt.gp.hyperparameters import (
+    Hyperparameters,
+    Observed,
+    Prior,
+    best_hyperparameters,
+    log_likelihood,
+)
+from chromasonic.bayesopt.gp.kernels import kernel_named
+from chromasonic.bayesopt.gp.posterior import Posterior
+
+Array = NDArray[np.float64]
+
+
+@final
+class GaussianProcess:
+    """A Gaussian process with one length scale a column, and noise that it learns.
+
+    The mean before any data is the mean of `y`; the rest is as in scikit-learn's
+    `GaussianProcessRegressor(ConstantKernel() * Matern() + WhiteKernel())`, except that
+    predictions are of the function without its noise.
+
+    Args:
+        kernel: 'matern52', 'matern32', 'matern12' or 'rbf'.
+        hyperparameters: Held as they are; None: chosen by `fit`.
+        n_restarts: Further random starts of the search for hyperparameters.
+        prior: Whether hyperparameters are judged by their posterior density under `Prior`,
+            which suits columns that lie in [0, 1], instead of by the likelihood alone.
+        normalize_y: Whether `y` is brought to mean 0 and variance 1 while fitting.
+        seed: Of the random starts.
+
+    Attributes:
+        hyperparameters_: What `fit` found, in units of the normalised `y`.
+        X_train_: The X of `fit`, shape (n, d).
+        y_train_: The y of `fit`, shape (n,).
+    """
+
+    hyperparameters_: Hyperparameters
+    X_train_: Array
+    y_train_: Array
+
+    def __init__(
+        self,
+        kernel: str = "matern52",
+        *,
+        hyperparameters: Hyperparameters | None = None,
+        n_restarts: int = 4,
+        prior: bool = True,
+        normalize_y: bool = True,
+        seed: int = 0,
+    ) -> None:
+        self._kernel = kernel_named(kernel)
+        self._given = hyperparameters
+        self._n_restarts = n_restarts
+        self._with_prior = prior
+        self._normalize_y = normalize_y
+        self._seed = seed
+        self._posterior: Posterior | None = None
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Learn from observations; returns itself.
+
+        Args:
+            X: Points, shape (n, d), finite.
+            y: Their values, shape (n,), finite.
+
+        Raises:
+            ValueError: If shapes do not fit, there is no point, or a number is not finite.
+        """
+        points, values = _checked(X, y)
+        self._shift, self._spread = 0.0, 1.0
+        if self._normalize_y:
+            self._shift, self._spread = float(values.mean()), float(values.std()) or 1.0
+        d = points.shape[1]
+        data = Observed(
+            points, np.arange(d), (values - self._shift) / self._spread, np.zeros(len(values))
+        )
+        self.X_train_, self.y_train_, self._data = points, values, data
+        self.hyperparameters_ = self._given or self._chosen(data, d)
+        self._posterior = Posterior(self._kernel, self.hyperparameters_, data)
+        return self
+
+    def predict(
+        self, X: ArrayLike, return_std: bool = False, return_cov: bool = False
+    ) -> Array | tuple[Array, Array]:
+        """The expected function, without noise, and how sure that is.
+
+        Args:
+            X: Points, shape (m, d).
+            return_std: Also return the standard deviation, shape (m,).
+            return_cov: Also return the joint covariance, shape (m, m).
+
+        Raises:
+            ValueError: If both are asked for, X has other columns than in `fit`, or `fit` was
+                not called.
+        """
+        if return_std and return_cov:
+            raise ValueError("only one of return_std and return_cov can be True. Call twice.")
+        posterior, points = self._fitted(), self._points(X)
+        if return_cov:
+            mean, covariance = posterior.mean_and_covariance(points)
+            return self._shift + self._spread * mean, self._spread**2 * covariance
+        if return_std:
+            mean, std = posterior.mean_and_std(points)
+            return self._shift + self._spread * mean, self._spread * std
+        return self._shift + self._spread * posterior.mean(points)
+
+    def sample(
+        self, X: ArrayLike, n_samples: int = 1, rng: np.random.Generator | None = None
+    ) -> Array:
+        """Joint draws of the function at X, (m, d): shape (n_samples, m)."""
+        rng = np.random.default_rng(self._seed) if rng is None else rng
+        draws = self._fitted().sample(self._points(X), n_samples, rng)
+        return self._shift + self._spread * draws
+
+    def log_marginal_likelihood(
+        self, theta: ArrayLike | None = None, eval_gradient: bool = False
+    ) -> float | tuple[float, Array]:
+        """How well hyperparameters explain the (normalised) data of `fit`.
+
+        Args:
+            theta: Logarithms of scale, length scales and noise variance, shape (d + 2,); None:
+                those that `fit` chose.
+            eval_gradient: Also return the gradient by `theta`.
+        """
+        self._fitted()
+        at = self.hyperparameters_.theta if theta is None else np.asarray(theta, dtype=float)
+        value, gradient = log_likelihood(self._kernel, at, self._data)
+        return (value, gradient) if eval_gradient else value
+
+    def _chosen(self, data: Observed, d: int) -> Hyperparameters:
+        prior = Prior(d)
+        rng = np.random.default_rng(self._seed)
+        centre = prior.start.theta
+        others = [centre + rng.standard_normal(d + 2) for _ in range(self._n_restarts)]
+        believed = prior if self._with_prior else None
+        return best_hyperparameters(self._kernel, data, believed, [centre, *others])
+
+    def _fitted(self) -> Posterior:
+        if self._posterior is None:
+            raise ValueError("a Gaussian process must be fitted before it predicts. Call fit.")
+        return self._posterior
+
+    def _points(self, X: ArrayLike) -> Array:
+        points = np.asarray(X, dtype=float)
+        d = self.X_train_.shape[1] if self._posterior is not None else -1
+        if points.ndim != 2 or points.shape[1] != d:
+            raise ValueError(f"X must have shape (m, {d}) as in fit, but got {points.shape}.")
+        return points
+
+
+def _checked(X: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
+    points, values = np.asarray(X, dtype=float), np.asarray(y, dtype=float)
+    if points.ndim != 2 or values.shape != points.shape[:1] or not len(values):
+        raise ValueError(
+            "X must have shape (n, d) and y shape (n,) with n at least 1, but got "
+            f"{points.shape} and {values.shape}."
+        )
+    if not (np.isfinite(points).all() and np.isfinite(values).all()):
+        raise ValueError(
+            "X and y must be finite, but hold nan or inf. Leave such points out, or tell them "
+            "to an Optimizer as failed."
+        )
+    return points, values

@@ -1,0 +1,187 @@
+"""The kernel's own parameters, and how well they explain data.
+
+Symbols:
+    theta  logarithms of the output scale, the g length scales and the noise variance, (g + 2,)
+    Z      features divided by their length scales, (n, f)
+    K      covariance of the observations, (n, n):
+           scale * k(r2) + mean variance + diag(noise + extra noise)
+    alpha  K^-1 y, (n,)
+    A      alpha alpha' - K^-1: twice the slope of the log likelihood by K, (n, n)
+    H      A * scale * dk/dr2, elementwise, (n, n)
+
+Source: Rasmussen and Williams (2006), equations 5.8 and 5.9.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import lapack
+from scipy.optimize import minimize
+
+from chromasonic.bayesopt.gp.kernels import Kernel, squared_distances_within
+
+Array = NDArray[np.float64]
+
+_LOG_2PI = float(np.log(2.0 * np.pi))
+_IMPOSSIBLE = 1e25
+# Beyond these a length scale makes a feature count for nothing, or every point a stranger.
+LENGTH_SCALE_BOUNDS = (0.02, 50.0)
+SCALE_BOUNDS = (1e-3, 1e3)
+NOISE_BOUNDS = (1e-6, 1e1)
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """What a kernel has besides its shape.
+
+    Attributes:
+        scale: Variance of the function.
+        length_scales: One a group of features, shape (g,).
+        noise: Variance of the noise of an observation.
+    """
+
+    scale: float
+    length_scales: Array
+    noise: float
+
+    @classmethod
+    def from_theta(cls, theta: Array) -> Self:
+        """From their logarithms: scale, length scales, noise."""
+        values = np.exp(theta)
+        return cls(float(values[0]), values[1:-1], float(values[-1]))
+
+    @property
+    def theta(self) -> Array:
+        """Their logarithms, shape (g + 2,)."""
+        values: Array = np.concatenate([[self.scale], self.length_scales, [self.noise]])
+        return np.log(values)
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What is believed of the hyperparameters of a standardised objective in the unit cube.
+
+    The logarithm of a length scale is normal around log(0.3) + log(g) / 4, that of the noise
+    variance around -6, and the scale has a gamma density: a function that changes over a good
+    part of each range, with little noise, until the data say otherwise.
+
+    Attributes:
+        n_length_scales: g.
+    """
+
+    n_length_scales: int
+
+    @property
+    def start(self) -> Hyperparameters:
+        """The place of highest density, about."""
+        centre = np.full(self.n_length_scales, np.exp(self._centre))
+        return Hyperparameters(1.0, centre, float(np.exp(-6.0)))
+
+    @property
+    def _centre(self) -> float:
+        return float(np.log(0.3) + 0.25 * np.log(max(self.n_length_scales, 1)))
+
+    def log_density(self, theta: Array) -> tuple[float, Array]:
+        """The log density up to a constant, and its gradient, shape (g + 2,)."""
+        off = theta[1:-1] - self._centre
+        noise_off = (theta[-1] + 6.0) / 2.0
+        scale = float(np.exp(theta[0]))
+        # Gamma(2, 1) as a density of the scale itself: s e^-s.
+        value = theta[0] - scale - 0.5 * float(off @ off) - 0.5 * noise_off**2
+        return float(value), np.concatenate([[1.0 - scale], -off, [-noise_off / 2.0]])
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Data to be explained.
+
+    Attributes:
+        features: Shape (n, f).
+        groups: For each feature which length scale it has, shape (f,).
+        y: Shape (n,).
+        extra_noise: Variance of each observation beyond the common noise, shape (n,).
+        mean_variance: Variance of the constant that the function varies around; 0: that is 0.
+    """
+
+    features: Array
+    groups: NDArray[np.intp]
+    y: Array
+    extra_noise: Array
+    mean_variance: float = 0.0
+
+
+def log_likelihood(kernel: Kernel, theta: Array, data: Observed) -> tuple[float, Array]:
+    """Log marginal likelihood of the data, and its gradient by theta, shape (g + 2,).
+
+    Where K cannot be factorised, minus infinity and a gradient of 0.
+    """
+    parameters = Hyperparameters.from_theta(theta)
+    n = len(data.y)
+    Z = data.features / parameters.length_scales[data.groups]
+    C, slope = kernel.with_slope(squared_distances_within(Z))
+    C *= parameters.scale
+    K = C + data.mean_variance
+    K.flat[:: n + 1] += parameters.noise + data.extra_noise
+    L, failed = lapack.dpotrf(K, lower=1, clean=1, overwrite_a=0)
+    if failed:
+        return -np.inf, np.zeros_like(theta)
+    alpha, _ = lapack.dpotrs(L, data.y, lower=1)
+    value = -0.5 * data.y @ alpha - np.log(np.diagonal(L)).sum() - 0.5 * n * _LOG_2PI
+    inverse, _ = lapack.dpotri(L, lower=1)
+    # Only one triangle comes back; adding the other counts the diagonal twice.
+    A = np.multiply.outer(alpha, alpha)
+    A -= inverse
+    A -= inverse.T
+    A.flat[:: n + 1] += np.diagonal(inverse)
+    H = A * slope
+    H *= parameters.scale
+    per_feature = H.sum(axis=0) @ Z**2 - np.einsum("if,if->f", Z, H @ Z)
+    by_length_scale = np.bincount(data.groups, per_feature, len(parameters.length_scales))
+    by_scale = 0.5 * np.vdot(A, C)
+    by_noise = 0.5 * parameters.noise * np.trace(A)
+    return float(value), np.concatenate([[by_scale], -2.0 * by_length_scale, [by_noise]])
+
+
+def best_hyperparameters(
+    kernel: Kernel,
+    data: Observed,
+    prior: Prior | None,
+    starts: list[Array],
+    max_iterations: int = 100,
+) -> Hyperparameters:
+    """The hyperparameters of highest posterior density (likelihood without a prior).
+
+    Args:
+        kernel: The kernel's shape.
+        data: What is to be explained.
+        prior: Added to the log likelihood.
+        starts: Each theta that a local search begins from; the best end wins.
+        max_iterations: Of each local search.
+    """
+
+    def loss(theta: Array) -> tuple[float, Array]:
+        value, gradient = log_likelihood(kernel, theta, data)
+        if not np.isfinite(value):
+            return _IMPOSSIBLE, np.zeros_like(theta)
+        if prior is not None:
+            belief, by_theta = prior.log_density(theta)
+            value, gradient = value + belief, gradient + by_theta
+        return -value, -gradient
+
+    g = len(starts[0]) - 2
+    limits = np.log([SCALE_BOUNDS, *[LENGTH_SCALE_BOUNDS] * g, NOISE_BOUNDS])
+    bounds = [(float(low), float(high)) for low, high in limits]
+    ends = [
+        minimize(
+            loss,
+            np.clip(start, limits[:, 0], limits[:, 1]),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=bounds,
+            options={"maxiter": max_iterations},
+        )
+        for start in starts
+    ]
+    return Hyperparameters.from_theta(min(ends, key=lambda end: float(end.fun)).x)

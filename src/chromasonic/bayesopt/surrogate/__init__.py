@@ -1,0 +1,1 @@
+"""Surrogates: observations of a search, and the Gaussian processes fitted to them."""

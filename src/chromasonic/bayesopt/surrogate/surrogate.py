@@ -1,0 +1,195 @@
+"""The model of the objective that observations of a search make.
+
+Symbols:
+    n   observations that are modelled
+    z   their standardised values, (n,)
+    Z   their features, (n, f)
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chromasonic.bayesopt.gp.features import Features
+from chromasonic.bayesopt.gp.hyperparameters import (
+    Hyperparameters,
+    Observed,
+    Prior,
+    best_hyperparameters,
+)
+from chromasonic.bayesopt.gp.kernels import Kernel, kernel_named
+from chromasonic.bayesopt.gp.posterior import Posterior
+from chromasonic.bayesopt.surrogate.observations import Observation, Outcome
+from chromasonic.bayesopt.surrogate.partial_curves import estimated_ends
+from chromasonic.bayesopt.surrogate.targets import modelled
+
+Array = NDArray[np.float64]
+
+# With more than these, some are left out: the search looks where the good ones are.
+MOST_MODELLED = 200
+_MOST_FITTED = 100
+_FIT_ITERATIONS = 40
+# Observations crowd where values are good, so that their mean says little of the whole space.
+_MEAN_VARIANCE = 10.0
+# An estimated value is never as sure as a measured one, and never less sure than all of them.
+_ESTIMATE_NOISE = (0.05, 1.0)
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Observations in numbers, in the order of their proposals.
+
+    Attributes:
+        z: Standardised values, pruned and failed ones estimated, shape (n,).
+        extra_noise: Variance of these estimates, shape (n,).
+        measured: Which have a value of their own, shape (n,).
+        shift: Objective value at z = 0.
+        spread: Objective units in one unit of z.
+    """
+
+    z: Array
+    extra_noise: Array
+    measured: NDArray[np.bool_]
+    shift: float
+    spread: float
+
+
+TargetsUntil = Callable[[int], Targets]
+"""From a number of observations to the targets that the first so many of them make."""
+
+
+def targets_of(observations: Sequence[Observation], cut: bool = True) -> Targets:
+    """What the surrogate is to explain; a failure is as bad as the worst value.
+
+    Args:
+        observations: In the order of proposals.
+        cut: Whether how bad the bad ones are is left out.
+    """
+    measured = np.array([o.succeeded for o in observations], dtype=bool)
+    pruned = np.array([o.outcome is Outcome.PRUNED for o in observations], dtype=bool)
+    y = np.array([o.value if o.succeeded else np.nan for o in observations], dtype=float)
+    extra_noise = np.zeros(len(observations))
+    if pruned.any():
+        stopped = [o for o in observations if o.outcome is Outcome.PRUNED]
+        finished = [o for o in observations if o.succeeded]
+        y[pruned], extra_noise[pruned] = estimated_ends(stopped, finished)
+    found = modelled(y, cut)
+    extra_noise[pruned] = np.clip(extra_noise[pruned] / found.spread**2, *_ESTIMATE_NOISE)
+    extra_noise[np.isnan(extra_noise)] = _ESTIMATE_NOISE[1]
+    return Targets(found.z, extra_noise, measured, found.shift, found.spread)
+
+
+class Model:
+    """Fits surrogates to a growing history, at fixed lengths of it.
+
+    What is kept between calls is a cache: the answer depends on the arguments alone.
+
+    Args:
+        features: What the kernel compares.
+        kernel: Name of its shape.
+    """
+
+    def __init__(self, features: Features, kernel: str = "matern52") -> None:
+        self._features = features
+        self._kernel: Kernel = kernel_named(kernel)
+        self._prior = Prior(features.n_groups)
+        self._fitted: dict[bytes, Hyperparameters] = {}
+
+    def posterior(
+        self, Z: Array, targets: TargetsUntil, pending: Array | None = None
+    ) -> Posterior:
+        """What is expected of the function everywhere.
+
+        Args:
+            Z: Features of the observed points, shape (n, f), in the order of proposals.
+            targets: Gives the targets that the first so many of them make.
+            pending: Features of points under evaluation, shape (p, f).
+        """
+        m = fitted_length(len(Z))
+        parameters = self._hyperparameters(Z[:m], targets(m))
+        data = self._observed(Z, targets(len(Z)), MOST_MODELLED)
+        return Posterior(self._kernel, parameters, data, pending)
+
+    def _hyperparameters(self, Z: Array, targets: Targets) -> Hyperparameters:
+        key = Z.tobytes() + targets.z.tobytes() + targets.extra_noise.tobytes()
+        if key not in self._fitted:
+            data = self._observed(Z, targets, _MOST_FITTED)
+            found = best_hyperparameters(
+                self._kernel, data, self._prior, [self._prior.start.theta], _FIT_ITERATIONS
+            )
+            self._fitted = {key: found}
+        return self._fitted[key]
+
+    def _observed(self, Z: Array, targets: Targets, at_most: int) -> Observed:
+        kept = _telling(Z, targets.z, at_most)
+        noise = targets.extra_noise[kept]
+        return Observed(Z[kept], self._features.groups, targets.z[kept], noise, _MEAN_VARIANCE)
+
+
+def fitted_length(n: int) -> int:
+    """How many of the first n observations the hyperparameters are fitted to."""
+    fitted = length = 1
+    while length <= n:
+        fitted = length
+        length += max(1, length // 10)
+    return fitted
+
+
+def _telling(Z: Array, z: Array, at_most: int) -> NDArray[np.intp]:
+    """The observations that say most about where to go: the best, their neighbours, some more."""
+    n = len(z)
+    if n <= at_most:
+        return np.arange(n)
+    order = np.argsort(z, kind="stable")
+    third = at_most // 3
+    best = order[:third]
+    rest = order[third:]
+    gaps = ((Z[rest] - Z[best[0]]) ** 2).sum(axis=1)
+    near = rest[np.argsort(gaps, kind="stable")[:third]]
+    left = np.setdiff1d(rest, near)
+    # The same ones each time, evenly over the values, so that the picture stays whole.
+    others = left[np.linspace(0, len(left) - 1, at_most - 2 * third).astype(np.intp)]
+    return np.sort(np.concatenate([best, near, others]))
+
+
+@final
+class FittedSurrogate:
+    """The model of an objective, in its own units.
+
+    Args:
+        features: From points of the cube to what the posterior knows.
+        posterior: Of standardised values.
+        shift: Objective value at 0.
+        spread: Objective units in 1.
+    """
+
+    def __init__(
+        self, features: Features, posterior: Posterior, shift: float, spread: float
+    ) -> None:
+        self._features = features
+        self._posterior = posterior
+        self._shift = shift
+        self._spread = spread
+
+    def predict(self, X: ArrayLike, return_std: bool = False) -> Array | tuple[Array, Array]:
+        """The expected objective, without noise, and how sure that is.
+
+        Args:
+            X: Points as `Space.encode` gives them, shape (n, d).
+            return_std: Also return the standard deviation, shape (n,).
+        """
+        mean, std = self._posterior.mean_and_std(self._features(np.asarray(X, dtype=float)))
+        expected = self._shift + self._spread * mean
+        return (expected, abs(self._spread) * std) if return_std else expected
+
+    def sample(self, X: ArrayLike, n_samples: int, rng: np.random.Generator) -> Array:
+        """Joint draws of the objective at X, without noise, shape (n_samples, n)."""
+        Z = self._features(np.asarray(X, dtype=float))
+        return self._shift + self._spread * self._posterior.sample(Z, n_samples, rng)
+
+    def negated(self) -> "FittedSurrogate":
+        """The model of the objective with the other sign."""
+        return FittedSurrogate(self._features, self._posterior, -self._shift, -self._spread)

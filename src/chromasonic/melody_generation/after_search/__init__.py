@@ -1,0 +1,1 @@
+"""Steps after a search: winner, final model, ensemble."""

@@ -1,0 +1,1 @@
+"""Readers of MIDI, ABC and MusicXML."""

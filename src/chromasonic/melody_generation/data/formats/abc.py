@@ -1,0 +1,264 @@
+"""Reads the melody of tunes written in ABC, the text format of folk music.
+
+What is kept is one line of notes: pitch and duration, in the order in which they are written.
+Repeats and endings are not expanded; grace notes, rests and lyrics are dropped, and a rest
+lengthens no note; of a chord the top note stays, of several voices the first.
+An accidental holds for its letter in every octave until the next barline.
+
+Source: the ABC music standard 2.1.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from chromasonic.errors import DataError
+from chromasonic.melody_generation.data.formats.abc_notation import (
+    WrittenNote,
+    default_unit,
+    parse_key,
+    parse_length,
+    parse_meter,
+    parse_note,
+    parse_tuplet,
+)
+from chromasonic.melody_generation.data.formats.melody_line import Event, MelodyLine, merge_ties
+from chromasonic.melody_generation.data.tune_report import UnusableTune
+from chromasonic.melody_generation.data.vocabulary import IntArray
+
+TICKS_PER_QUARTER = 480
+
+_FIELD = re.compile(r"([A-G]:(?![|:])|[H-Zmrsw]:)(.*)")  # `d:|` and `G:|` are music
+_SIGN = re.compile(
+    r"""
+      (?P<ignored> "[^"]*" | ![^!|\s]*! | \{[^}]*\} )
+    | (?P<field>   \[[A-Za-z]:[^]]*\] )
+    | (?P<bar>     \[?\|+[]:|]* | :+\|*[]:]* | \[(?=[\d"]) )
+    | (?P<chord>   \[[^]|]*\][\d/]* )
+    | (?P<tuplet>  \([2-9](?::\d{0,3}){0,2} )
+    | (?P<broken>  >{1,3} | <{1,3} )
+    | (?P<note>    [_^=]*[A-Ga-g][,']*[\d/]* )
+    | (?P<rest>    [zxZX][\d/]* )
+    | (?P<tie>     - )
+    | (?P<overlay> & )
+    """,
+    re.VERBOSE,
+)
+
+
+@dataclass(frozen=True)
+class AbcTune:
+    """The melody of one tune.
+
+    Attributes:
+        number: The tune's X: field, None if it has none.
+        title: Its first T: field, possibly empty.
+        pitches: MIDI pitches, shape (n_notes,); middle C, written `C`, is 60.
+        durations: Ticks, 480 to a quarter note, shape (n_notes,); tied notes are one note.
+            Lengths between two ticks (septuplets, for one) are rounded, to 1 at least.
+    """
+
+    number: int | None
+    title: str
+    pitches: IntArray
+    durations: IntArray
+
+
+def read_abc(text: str) -> Iterator[AbcTune]:
+    """The tunes of an ABC file, in its order.
+
+    To go on after a bad tune, call `read_tune` on each of `split_abc(text)`.
+
+    Raises:
+        DataError: At the first tune that cannot be read.
+    """
+    return map(read_tune, split_abc(text))
+
+
+def split_abc(text: str) -> list[str]:
+    """The text of each tune: what lies from one X: field to the next, or all if there is none."""
+    before, *tunes = re.split(r"(?m)^(?=X:)", text.removeprefix("\ufeff"))
+    return tunes or [before]
+
+
+def read_tune(text: str) -> AbcTune:
+    """The melody of one tune in ABC.
+
+    Raises:
+        DataError: If the text has no key or no notes, or a sign in it makes no sense.
+    """
+    reader = _Reader()
+    try:
+        for line in text.splitlines():
+            if reader.in_body and not line.strip():
+                break
+            reader.read_line(line.split("%")[0])
+        return reader.tune()
+    except DataError as error:
+        number = "without number" if reader.number is None else reader.number
+        raise DataError(f"tune {number} ({reader.title or 'untitled'}): {error}") from None
+
+
+class _Reader:
+    """The state of a tune while its lines are read."""
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self.title = ""
+        self.in_body = False
+        self.voice = self.melody_voice = ""
+        self.meter = 4, 4
+        self.unit: Fraction | None = None  # in whole notes
+        self.signature: dict[str, int] = {}
+        self.accidentals: dict[str, int] = {}
+        self.events: list[Event] = []
+        self.broken = Fraction(1)  # factor of the next event, after < or >
+        self.tuplet = Fraction(1)
+        self.tuplet_left = 0
+
+    def read_line(self, line: str) -> None:
+        if match := _FIELD.match(line):
+            self.read_field(match[1][0], match[2].strip())
+        elif self.in_body:
+            for sign in _SIGN.finditer(line):
+                self.read_sign(sign.lastgroup, sign[0])
+
+    def read_field(self, name: str, value: str) -> None:
+        if name == "V":
+            self.voice = value.split()[0] if value else ""
+        elif self.in_other_voice():
+            return
+        elif name == "X":
+            self.number = int(value) if re.fullmatch(r"\d{1,9}", value) else None
+        elif name == "T":
+            self.title = self.title or value
+        elif name == "M":
+            self.meter = parse_meter(value)
+        elif name == "L":
+            self.unit = parse_length(value.replace(" ", ""))
+        elif name == "K":
+            self.in_body = True
+            signature = parse_key(value)
+            self.signature = self.signature if signature is None else signature
+            # A meter that changes in the body leaves the unit as it is.
+            self.unit = self.unit or default_unit(self.meter)
+
+    def read_sign(self, kind: str | None, sign: str) -> None:
+        if kind == "field":
+            self.read_field(sign[1], sign[3:-1].strip())
+        elif self.in_other_voice():
+            return
+        elif kind == "bar":
+            self.accidentals = {}
+        elif kind == "note":
+            note = parse_note(sign)
+            self.add(self.sounding_pitch(note), note.length, note.natural)
+        elif kind == "rest":
+            self.add(None, parse_length(sign[1:]))
+        elif kind == "chord":
+            self.add_chord(*sign[1:].split("]"))
+        elif kind == "tuplet":
+            self.tuplet, self.tuplet_left = parse_tuplet(sign, self.meter)
+        elif kind == "tie" and self.events:
+            self.events[-1].tied = True
+        elif kind == "broken" and self.events:
+            short = Fraction(1, 2 ** len(sign))
+            before, self.broken = (2 - short, short) if sign[0] == ">" else (short, 2 - short)
+            self.events[-1].quarters *= before
+        elif kind == "overlay":
+            raise DataError("voices joined by & cannot be read as one melody. Keep one of them.")
+
+    def in_other_voice(self) -> bool:
+        return bool(self.events) and self.voice != self.melody_voice
+
+    def sounding_pitch(self, note: WrittenNote) -> int:
+        if note.alteration is not None:
+            self.accidentals[note.step] = note.alteration
+        elif self.events and self.events[-1].tied and self.events[-1].natural == note.natural:
+            # A tie carries an accidental over the barline.
+            return self.events[-1].pitch or 0
+        return note.natural + self.accidentals.get(note.step, self.signature.get(note.step, 0))
+
+    def add(self, pitch: int | None, length: Fraction, natural: int | None = None) -> None:
+        if not self.events:
+            self.melody_voice = self.voice
+        quarters = 4 * length * (self.unit or 0) * self.broken
+        self.broken = Fraction(1)
+        if self.tuplet_left:
+            quarters *= self.tuplet
+            self.tuplet_left -= 1
+        self.events.append(Event(pitch, quarters, natural))
+
+    def add_chord(self, inside: str, times: str) -> None:
+        signs = list(_SIGN.finditer(inside))
+        notes = [parse_note(sign[0]) for sign in signs if sign.lastgroup == "note"]
+        if notes:
+            pitches = [self.sounding_pitch(note) for note in notes]
+            top = int(np.argmax(pitches))
+            self.add(pitches[top], notes[0].length * parse_length(times), notes[top].natural)
+            self.events[-1].tied = any(sign.lastgroup == "tie" for sign in signs)
+
+    def tune(self) -> AbcTune:
+        if not self.in_body:
+            raise DataError("a tune must have a K: field, but none came. Is this ABC text?")
+        notes = merge_ties(self.events)
+        if not notes:
+            raise DataError("a tune must have notes after its K: field, but none came.")
+        pitches, lengths = zip(*notes, strict=True)
+        ticks = [max(1, round(TICKS_PER_QUARTER * quarters)) for quarters in lengths]
+        return AbcTune(self.number, self.title, _int_array(pitches), _int_array(ticks))
+
+
+def _int_array(values: Sequence[int]) -> IntArray:
+    return np.array(values, dtype=np.int64)
+
+
+MOST_TUNES = 100_000
+MOST_CHARACTERS_OF_A_TUNE = 100_000
+# A real tune has a handful of denominators, and fewer broken rhythms than notes. Without bounds
+# the exact lengths of a hostile one grow to fractions of a million digits.
+_MOST_DENOMINATORS = 30
+_MOST_BROKEN_RHYTHMS = 1000
+# Over such lines the reader's patterns take time that grows with the square of their length.
+_MOST_CHARACTERS_OF_A_LINE = 5000
+_RUNAWAY = re.compile(r"[_^=]{100}|(?:\[[^\[\]\n]*){50}")
+
+
+def read_abc_file(content: bytes) -> Iterator[MelodyLine | UnusableTune]:
+    """The melody of each tune, in the order of the file, or why it cannot be used.
+
+    Raises:
+        UnusableTune: If there are more than 100,000 tunes in the file.
+    """
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")
+    if text.count("\nX:") >= MOST_TUNES:
+        raise UnusableTune("too large", f"more than {MOST_TUNES} tunes in one file")
+    for tune in split_abc(text):
+        try:
+            yield _read(tune)
+        except UnusableTune as error:
+            yield error
+
+
+def _read(text: str) -> MelodyLine:
+    if len(text) > MOST_CHARACTERS_OF_A_TUNE:
+        raise UnusableTune("too large", f"more than {MOST_CHARACTERS_OF_A_TUNE} characters")
+    longest_line = max(map(len, text.splitlines()), default=0)
+    if longest_line > _MOST_CHARACTERS_OF_A_LINE or _RUNAWAY.search(text):
+        raise UnusableTune("not ABC", "a line of over 5000 characters, or signs without end")
+    many_lengths = len(set(re.findall(r"/(\d+)", text))) > _MOST_DENOMINATORS
+    if many_lengths or text.count("<") + text.count(">") > _MOST_BROKEN_RHYTHMS:
+        raise UnusableTune("bad numbers", "too many different lengths of notes")
+    try:
+        tune = read_tune(text)
+    except (DataError, OverflowError) as error:
+        raise UnusableTune("not ABC", str(error).rstrip(".")) from None
+    return MelodyLine(tune.pitches.tolist(), tune.durations.tolist())

@@ -1,0 +1,150 @@
+"""One line of melody out of all the notes of a piece, and how it is fitted to the piano."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Literal, NamedTuple
+
+from chromasonic.melody_generation.data.formats.abc import TICKS_PER_QUARTER
+from chromasonic.melody_generation.data.vocabulary import HIGHEST_PITCH, LOWEST_PITCH
+
+
+@dataclass
+class Event:
+    """A note, or a rest, whose pitch is None.
+
+    Attributes:
+        pitch: MIDI pitch.
+        quarters: Length in quarter notes.
+        natural: The pitch of its letter without accidentals, where a notation needs to know.
+        tied: Whether it is tied to the event that follows.
+    """
+
+    pitch: int | None
+    quarters: Fraction
+    natural: int | None = None
+    tied: bool = False
+
+
+def merge_ties(events: Iterable[Event]) -> list[tuple[int, Fraction]]:
+    """Pitch and quarters of each note, tied ones made one; rests are left out."""
+    notes: list[tuple[int, Fraction]] = []
+    tied = False
+    for event in events:
+        if event.pitch is not None:
+            if tied and notes[-1][0] == event.pitch:
+                notes[-1] = event.pitch, notes[-1][1] + event.quarters
+            else:
+                notes.append((event.pitch, event.quarters))
+        tied = event.tied and event.pitch is not None
+    return notes
+
+
+# The better clues come first.
+_MELODY_NAMES = [
+    re.compile(clue, re.IGNORECASE)
+    for clue in (r"melod", r"\blead\b|vocal|\bvox\b|\bvoice", r"\bsolo|sopran|\bcant[ou]|\bsing")
+]
+_NO_MELODY_NAME = re.compile(r"back|harmon|accomp|aah|ooh|choir|chorus|drum|bass\b", re.IGNORECASE)
+
+UNNAMED = len(_MELODY_NAMES)
+"""The rank of a name that says nothing of a melody."""
+
+
+def melody_rank(name: str) -> int:
+    """How well the name of a track or part fits the melody: 0 best, `UNNAMED` not at all."""
+    if _NO_MELODY_NAME.search(name):
+        return UNNAMED
+    fitting = (rank for rank, clue in enumerate(_MELODY_NAMES) if clue.search(name))
+    return next(fitting, UNNAMED)
+
+
+LONGEST_NOTE = 32 * TICKS_PER_QUARTER
+
+Outside = Literal["fold", "drop"]
+
+
+class Note(NamedTuple):
+    """A note as it sounds: from `onset` to `end`, in any unit of time, at a MIDI pitch."""
+
+    onset: int
+    end: int
+    pitch: int
+
+
+@dataclass(frozen=True)
+class MelodyLine:
+    """A melody as a reader found it.
+
+    Attributes:
+        pitches: MIDI pitches, not yet confined to the piano.
+        durations: Ticks, 480 to a quarter, at least 1; as many as pitches.
+        mends: How often each kind of damage was mended.
+    """
+
+    pitches: list[int]
+    durations: list[int]
+    mends: Counter[str] = field(default_factory=Counter)
+
+
+def skyline(notes: Iterable[Note]) -> list[Note]:
+    """The highest voice: notes of which each ends before or where the next begins.
+
+    A higher note ends the one below it. A lower note under a held one is left out, unless the
+    two overlap by no more than a quarter of either: then they were meant to follow each other.
+    """
+    line: list[Note] = []
+    for note in sorted(notes, key=lambda note: (note.onset, -note.pitch, -note.end)):
+        if line and note.onset < line[-1].end:
+            held = line[-1]
+            if note.onset == held.onset or (
+                note.pitch < held.pitch and not _overlap_is_slight(held, note)
+            ):
+                continue
+            line[-1] = held._replace(end=note.onset)
+        line.append(note)
+    return line
+
+
+def _overlap_is_slight(held: Note, note: Note) -> bool:
+    return 4 * (held.end - note.onset) <= min(held.end - held.onset, note.end - note.onset)
+
+
+def to_ticks(quarters: Fraction) -> int:
+    """The nearest number of ticks, 1 at least."""
+    return max(1, round(TICKS_PER_QUARTER * quarters))
+
+
+def fit_to_piano(line: MelodyLine, outside: Outside) -> MelodyLine:
+    """The melody with every pitch in 21..108 and no note longer than 32 quarters.
+
+    Args:
+        line: The melody as it was read.
+        outside: What becomes of other pitches: `fold` moves them by octaves, `drop` leaves
+            their notes out.
+    """
+    mends = line.mends.copy()
+    pitches, durations = [], []
+    for pitch, ticks in zip(line.pitches, line.durations, strict=True):
+        if ticks > LONGEST_NOTE:
+            mends["notes longer than 32 quarters shortened"] += 1
+        if not LOWEST_PITCH <= pitch <= HIGHEST_PITCH:
+            mends["notes outside the piano " + ("folded" if outside == "fold" else "dropped")] += 1
+            if outside == "drop":
+                continue
+        pitches.append(_fold(pitch))
+        durations.append(min(ticks, LONGEST_NOTE))
+    return MelodyLine(pitches, durations, mends)
+
+
+def _fold(pitch: int) -> int:
+    """The nearest key of the piano that is octaves away."""
+    if pitch < LOWEST_PITCH:
+        return LOWEST_PITCH + (pitch - LOWEST_PITCH) % 12
+    if pitch > HIGHEST_PITCH:
+        return HIGHEST_PITCH - (HIGHEST_PITCH - pitch) % 12
+    return pitch

@@ -1,0 +1,232 @@
+"""Reads the melody of a score in MusicXML.
+
+The part that is named as the melody is read, else the first with notes; of it the highest of its
+fuller voices, of a chord the top note. Ties are joined; grace notes, cue notes and rests are left
+out; repeats are not expanded. Parts for transposing instruments come out as they sound.
+
+Source: MusicXML 4.0 (W3C community group report).
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections import Counter
+from fractions import Fraction
+from statistics import median
+from xml.etree.ElementTree import Element, TreeBuilder
+from xml.parsers import expat
+
+from chromasonic.melody_generation.data.formats.melody_line import (
+    Event,
+    MelodyLine,
+    melody_rank,
+    merge_ties,
+    to_ticks,
+)
+from chromasonic.melody_generation.data.tune_report import UnusableTune
+from chromasonic.melody_generation.data.tune_sources import (
+    MOST_BYTES_OF_A_FILE,
+    ByteBudget,
+    open_zip,
+    read_member,
+)
+
+DEEPEST = 64
+MOST_ELEMENTS = 500_000
+
+
+def parse_xml(content: bytes) -> Element:
+    """The root of a document.
+
+    Raises:
+        UnusableTune: If it is no well-formed XML, declares anything of its own in its document
+            type, or goes beyond 64 levels or 500,000 elements.
+    """
+    target = _BoundedBuilder()
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartDoctypeDeclHandler = _refuse_declarations
+    parser.StartElementHandler = target.start
+    parser.EndElementHandler = target.end
+    parser.CharacterDataHandler = target.builder.data
+    try:
+        parser.Parse(content, True)
+    except (expat.ExpatError, LookupError, ValueError) as error:
+        # The last two come from encodings that Python does not know or that cannot be used.
+        if isinstance(error, UnusableTune):
+            raise
+        raise UnusableTune("not XML", str(error)) from None
+    return target.builder.close()
+
+
+class _BoundedBuilder:
+    def __init__(self) -> None:
+        self.builder = TreeBuilder()
+        self.depth = 0
+        self.count = 0
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        self.depth += 1
+        self.count += 1
+        if self.depth > DEEPEST or self.count > MOST_ELEMENTS:
+            raise UnusableTune(
+                "too large", f"more than {DEEPEST} levels or {MOST_ELEMENTS} elements of XML"
+            )
+        self.builder.start(tag, attributes)
+
+    def end(self, tag: str) -> None:
+        self.depth -= 1
+        self.builder.end(tag)
+
+
+def _refuse_declarations(
+    name: str, system_id: str | None, public_id: str | None, has_internal_subset: bool
+) -> None:
+    if has_internal_subset:
+        raise UnusableTune("unsafe XML", "its document type declares entities or elements")
+
+
+_SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+
+
+def read_musicxml(content: bytes) -> MelodyLine:
+    """The melody of a score, partwise or timewise.
+
+    Raises:
+        UnusableTune: If it is no MusicXML, a number in it makes no sense, or it has no notes.
+    """
+    root = parse_xml(content)
+    if root.tag not in ("score-partwise", "score-timewise"):
+        raise UnusableTune("not MusicXML", f"the root is <{root.tag[:40]}>")
+    for measures in _parts(root):
+        voices = [notes for voice in _read_voices(measures) if (notes := merge_ties(voice))]
+        if voices:
+            line = _highest_voice(voices)
+            sounding = [note for note in line if note[1] > 0]
+            mends = Counter({"notes of length 0 left out": len(line) - len(sounding)})
+            durations = [to_ticks(quarters) for _, quarters in sounding]
+            return MelodyLine([pitch for pitch, _ in sounding], durations, mends)
+    raise UnusableTune("no notes")
+
+
+def _parts(root: Element) -> list[list[Element]]:
+    """The measures of each part, those first that are likelier to be the melody."""
+    parts: list[tuple[str, list[Element]]]
+    if root.tag == "score-partwise":
+        parts = [(part.get("id", ""), part.findall("measure")) for part in root.iterfind("part")]
+    else:
+        by_id: dict[str, list[Element]] = {}
+        for part in root.iterfind("measure/part"):
+            by_id.setdefault(part.get("id", ""), []).append(part)
+        parts = list(by_id.items())
+    names = {
+        part.get("id", ""): part.findtext("part-name", "")
+        for part in root.iterfind("part-list/score-part")
+    }
+    ordered = sorted(parts, key=lambda part: melody_rank(names.get(part[0], "")))
+    return [measures for _, measures in ordered]
+
+
+def _read_voices(measures: list[Element]) -> list[list[Event]]:
+    """The events of each voice, in the order of time."""
+    voices: dict[str, list[Event]] = {}
+    divisions, transposition = Fraction(1), 0
+    for measure in measures:
+        for element in measure:
+            if element.tag == "attributes":
+                divisions = _number(element, "divisions", divisions)
+                if divisions <= 0:
+                    raise UnusableTune("bad numbers", f"{divisions} divisions to a quarter")
+                transposition = _transposition(element, transposition)
+            elif element.tag == "note" and not _is_ornament(element):
+                voice = voices.setdefault(element.findtext("voice", "1"), [])
+                _add(voice, element, divisions, transposition)
+    return list(voices.values())
+
+
+def _is_ornament(note: Element) -> bool:
+    return note.find("grace") is not None or note.find("cue") is not None
+
+
+def _transposition(attributes: Element, before: int) -> int:
+    """Semitones from written to sounding pitch."""
+    transpose = attributes.find("transpose")
+    if transpose is None:
+        return before
+    octaves = _number(transpose, "octave-change", Fraction(0))
+    return round(_number(transpose, "chromatic", Fraction(0)) + 12 * octaves)
+
+
+def _add(voice: list[Event], note: Element, divisions: Fraction, transposition: int) -> None:
+    pitch = _pitch(note, transposition)
+    tied = any(tie.get("type") == "start" for tie in note.iterfind("tie"))
+    if note.find("chord") is not None and voice:
+        if pitch is not None and pitch > (voice[-1].pitch or 0):
+            voice[-1].pitch, voice[-1].tied = pitch, tied
+        return
+    duration = _number(note, "duration", Fraction(0))
+    if duration < 0:
+        raise UnusableTune("bad numbers", f"a duration of {duration}")
+    voice.append(Event(pitch, duration / divisions, tied=tied))
+
+
+def _pitch(note: Element, transposition: int) -> int | None:
+    """The sounding MIDI pitch; None for rests and drums."""
+    pitch = note.find("pitch")
+    if pitch is None:
+        return None
+    step = (pitch.findtext("step") or "").strip()
+    if step not in _SEMITONES:
+        raise UnusableTune("bad numbers", f"a note of step {step[:20]!r}")
+    octave, alteration = (_number(pitch, name, Fraction(0)) for name in ("octave", "alter"))
+    return 12 * (round(octave) + 1) + _SEMITONES[step] + round(alteration) + transposition
+
+
+def _number(element: Element, name: str, default: Fraction) -> Fraction:
+    text = element.findtext(name)
+    if text is None:
+        return default
+    try:
+        # Over a float, so that 1e999999999 is infinite and not a number of a billion digits.
+        value = Fraction(float(text)).limit_denominator(10_000)
+    except (ValueError, OverflowError):
+        value = None
+    if value is None or abs(value) > 1_000_000:
+        raise UnusableTune("bad numbers", f"<{name}> of {text.strip()[:20]!r}")
+    return value
+
+
+def _highest_voice(voices: list[list[tuple[int, Fraction]]]) -> list[tuple[int, Fraction]]:
+    """The voice with the highest median pitch among those with half the notes of the fullest."""
+    fullest = max(map(len, voices))
+    fuller = [voice for voice in voices if 2 * len(voice) >= fullest]
+    return max(fuller, key=lambda voice: median(pitch for pitch, _ in voice))
+
+
+_CONTAINER = "META-INF/container.xml"
+_MOST_BYTES_OF_DIRECTORY = 1_000_000
+
+
+def read_mxl(content: bytes) -> MelodyLine:
+    """The melody of the score in a compressed file.
+
+    Raises:
+        UnusableTune: If the archive is damaged, holds no score, or the score cannot be used.
+    """
+    budget = ByteBudget(2 * MOST_BYTES_OF_A_FILE)
+    with open_zip(io.BytesIO(content), _MOST_BYTES_OF_DIRECTORY) as archive:
+        return read_musicxml(read_member(archive, _find_score(archive, budget), budget))
+
+
+def _find_score(archive: zipfile.ZipFile, budget: ByteBudget) -> zipfile.ZipInfo:
+    members = {member.filename: member for member in archive.infolist()}
+    if _CONTAINER in members:
+        container = parse_xml(read_member(archive, members[_CONTAINER], budget))
+        named = [element.get("full-path") for element in container.iter("rootfile")]
+    else:
+        named = [name for name in members if name.lower().endswith((".xml", ".musicxml"))]
+    for name in named:
+        if name in members:
+            return members[name]
+    raise UnusableTune("no score", "no member of the archive is one")

@@ -1,0 +1,258 @@
+"""A melody as sound, and sound as a WAV file."""
+
+from __future__ import annotations
+
+import wave
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from chromasonic.errors import DataError
+from chromasonic.melody_generation.data.formats.abc import TICKS_PER_QUARTER
+from chromasonic.melody_generation.data.formats.melody_line import LONGEST_NOTE
+from chromasonic.melody_generation.data.vocabulary import IntArray, decode_pitches, encode_pitches
+from chromasonic.melody_generation.listening.soundfont import play_soundfont
+from chromasonic.tuning.files import write_whole
+
+SLOWEST_TEMPO, FASTEST_TEMPO = 10.0, 1000.0
+
+
+def check_notes(pitches: npt.ArrayLike, durations: npt.ArrayLike) -> tuple[list[int], list[int]]:
+    """The notes of a melody as plain numbers.
+
+    Args:
+        pitches: MIDI pitches in 21..108, shape (n,), n at least 1.
+        durations: Ticks, 480 to a quarter, in 1..15360, shape (n,).
+
+    Raises:
+        DataError: They are not so.
+    """
+    keys = decode_pitches(encode_pitches(pitches))
+    ticks = np.asarray(durations)
+    if keys.ndim != 1 or ticks.shape != keys.shape or not len(keys):
+        raise DataError(
+            "a melody must have a note at least, and as many durations as pitches, "
+            f"but got pitches of shape {keys.shape} and durations of shape {ticks.shape}."
+        )
+    if not np.issubdtype(ticks.dtype, np.integer):
+        raise DataError(
+            f"durations must be whole numbers of ticks, but got dtype {ticks.dtype}. "
+            f"Count {TICKS_PER_QUARTER} to a quarter."
+        )
+    outside = ticks[(ticks < 1) | (ticks > LONGEST_NOTE)]
+    if len(outside):
+        raise DataError(
+            f"durations must lie in 1..{LONGEST_NOTE} ticks, but got {outside[0]}. "
+            f"Count {TICKS_PER_QUARTER} to a quarter."
+        )
+    return keys.tolist(), ticks.tolist()
+
+
+def check_tempo(tempo: float) -> None:
+    """Does nothing if a tempo, in quarters a minute, is one that can be played.
+
+    Raises:
+        ValueError: It lies outside 10..1000.
+    """
+    if not SLOWEST_TEMPO <= tempo <= FASTEST_TEMPO:
+        raise ValueError(
+            f"tempo must lie in {SLOWEST_TEMPO:g}..{FASTEST_TEMPO:g} quarters a minute, "
+            f"but got {tempo}. Use 120 if in doubt."
+        )
+
+
+def check_program(program: int) -> None:
+    """Does nothing if a number is that of a MIDI program.
+
+    Raises:
+        ValueError: It lies outside 0..127.
+    """
+    if not 0 <= program <= 127:
+        raise ValueError(
+            f"program must lie in 0..127, but got {program}. "
+            "It counts from 0: 0 is a piano, 40 a violin, 73 a flute."
+        )
+
+
+def sample_bounds(durations: list[int], tempo: float, sample_rate: int) -> IntArray:
+    """Where each note begins, and the last one ends, in samples; shape (n_notes + 1,).
+
+    Args:
+        durations: Ticks, 480 to a quarter.
+        tempo: Quarters a minute.
+        sample_rate: Samples a second.
+    """
+    ticks = np.concatenate([[0], np.cumsum(durations)])
+    # Each bound is rounded on its own, so that no error adds up.
+    seconds = ticks * (60.0 / (TICKS_PER_QUARTER * tempo))
+    return np.rint(seconds * sample_rate).astype(np.int64)
+
+
+Samples = npt.NDArray[np.float32]
+
+RING_OUT_S = 1.5
+
+_HARMONICS = np.arange(1, 21)
+_LOUDNESS = 0.4
+_ATTACK_S = 0.006
+_RELEASE_S = 0.06
+_DECAY_AT_440_HZ_S = 1.4
+_BRIGHT_UP_TO_HZ = 2500.0
+_BLOCK = 256
+
+
+def synthesize(pitches: list[int], bounds: IntArray, sample_rate: int) -> Samples:
+    """A melody as this instrument plays it; the last note rings out after its end.
+
+    Args:
+        pitches: MIDI pitches, shape (n,).
+        bounds: Where each note begins, and the last one ends, in samples, shape (n + 1,).
+        sample_rate: Samples a second.
+
+    Returns:
+        Shape (bounds[-1] + 1.5 s,); one note alone stays within 0.42.
+    """
+    attack = smooth_rise(round(_ATTACK_S * sample_rate))
+    release = smooth_rise(round(_RELEASE_S * sample_rate))[::-1]
+    ring_out = smooth_rise(round(RING_OUT_S * sample_rate))[::-1]
+    samples = np.zeros(bounds[-1] + len(ring_out), dtype=np.float32)
+    last = len(pitches) - 1
+    for i, (pitch, start, end) in enumerate(zip(pitches, bounds, bounds[1:], strict=False)):
+        fall = ring_out if i == last else release
+        sound = _tone(pitch, int(end - start) + len(fall), sample_rate)
+        sound[: len(attack)] *= attack
+        sound[-len(fall) :] *= fall
+        samples[start : start + len(sound)] += sound
+    return samples
+
+
+def smooth_rise(length: int) -> npt.NDArray[np.float64]:
+    """Factors from 0 to 1 without an edge at either end: half a period of a cosine."""
+    return 0.5 - 0.5 * np.cos(np.pi * (np.arange(length) + 0.5) / length)
+
+
+def _tone(pitch: int, length: int, sample_rate: int) -> npt.NDArray[np.float64]:
+    """A note from the moment it is struck, never damped, shape (length,).
+
+    Sample i * B + j is the sum over k of ``exp(r_k i B) (a_k exp(r_k j))``, with time in
+    samples: a product of two small matrices takes the place of a sine for every sample.
+    """
+    strengths, rates = _harmonics(440.0 * 2.0 ** ((pitch - 69) / 12), sample_rate)
+    starts = np.arange(0, length, _BLOCK)
+    of_block = np.exp(np.outer(starts, rates))  # (n_blocks, k)
+    within = strengths[:, None] * np.exp(np.outer(rates, np.arange(_BLOCK)))  # (k, B)
+    blocks = of_block.real @ within.imag + of_block.imag @ within.real
+    return np.asarray(blocks.ravel()[:length])
+
+
+def _harmonics(
+    frequency: float, sample_rate: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.complex128]]:
+    """Strength `a_k` and rate `r_k` a sample of all harmonics that the sample rate can hold.
+
+    High harmonics are weaker and die sooner, as on a string; high notes are purer and shorter.
+    """
+    k = _HARMONICS[_HARMONICS * frequency < 0.5 * sample_rate]
+    strengths = k**-1.3 / np.sqrt(1.0 + (k * frequency / _BRIGHT_UP_TO_HZ) ** 2)
+    strengths *= _LOUDNESS / np.sqrt(np.sum(strengths**2))
+    decay_s = _DECAY_AT_440_HZ_S * (440.0 / frequency) ** 0.4 / (1.0 + 0.4 * (k - 1))
+    return strengths, (-1.0 / decay_s + 2j * np.pi * k * frequency) / sample_rate
+
+
+# Half of it must lie above the highest note, 4186 Hz.
+LOWEST_SAMPLE_RATE, HIGHEST_SAMPLE_RATE = 11_025, 192_000
+
+_UNLIMITED = 0.8
+_FULL_SCALE = 32_767
+
+
+def render(
+    pitches: npt.ArrayLike,
+    durations: npt.ArrayLike,
+    tempo: float = 120.0,
+    sample_rate: int = 44_100,
+    *,
+    soundfont: Path | None = None,
+    program: int | None = None,
+) -> Samples:
+    """A melody as samples in [-1, 1], one channel; the last note rings out for 1.5 s.
+
+    Args:
+        pitches: MIDI pitches in 21..108, shape (n,), n at least 1.
+        durations: Ticks, 480 to a quarter, in 1..15360, shape (n,); each note begins where the
+            one before it ends.
+        tempo: Quarters a minute, in 10..1000.
+        sample_rate: Samples a second, in 11025..192000.
+        soundfont: A file of kind .sf2 or .sf3 whose instrument plays, instead of the built-in
+            one.
+        program: Which instrument of the soundfont, 0..127; its first if None.
+
+    Returns:
+        The same for the same arguments, shape (n_samples,).
+
+    Raises:
+        DataError: The notes are none that can be played, or the file is no soundfont.
+        ValueError: The tempo, the sample rate or the program is out of its range.
+        MissingExtra: A soundfont is given, but tinysoundfont is not installed.
+    """
+    keys, ticks = check_notes(pitches, durations)
+    check_tempo(tempo)
+    _check_sample_rate(sample_rate)
+    bounds = sample_bounds(ticks, tempo, sample_rate)
+    if soundfont is None:
+        return soft_limit(synthesize(keys, bounds, sample_rate))
+    if program is not None:
+        check_program(program)
+    return play_soundfont(soundfont, program, keys, bounds, sample_rate)
+
+
+def soft_limit(samples: Samples) -> Samples:
+    """The samples, unchanged up to 0.8 and bent smoothly towards 1 beyond it."""
+    room = 1.0 - _UNLIMITED
+    excess = np.maximum(np.abs(samples) - _UNLIMITED, 0.0)
+    kept = np.clip(samples, -_UNLIMITED, _UNLIMITED)
+    return np.asarray(kept + np.sign(samples) * room * np.tanh(excess / room), dtype=np.float32)
+
+
+def write_wav(path: Path, samples: npt.ArrayLike, sample_rate: int = 44_100) -> Path:
+    """Writes samples as a WAV file of 16 bits, whole or not at all, and returns where.
+
+    Args:
+        path: Where it goes; its folder is made.
+        samples: One channel, in [-1, 1], shape (n,).
+        sample_rate: Samples a second, in 11025..192000.
+
+    Raises:
+        ValueError: The samples are no such line, or the sample rate is out of its range.
+    """
+    values = np.asarray(samples, dtype=np.float64)
+    _check_sample_rate(sample_rate)
+    if values.ndim != 1 or not (np.abs(values) <= 1.0).all():
+        raise ValueError(
+            "samples must be one line of numbers in [-1, 1], "
+            f"but got shape {values.shape} and {_range(values)}. Use render, or scale them."
+        )
+    frames = np.rint(values * _FULL_SCALE).astype("<i2").tobytes()
+    write_whole(path, lambda unfinished: _write_frames(unfinished, frames, sample_rate))
+    return path
+
+
+def _write_frames(path: Path, frames: bytes, sample_rate: int) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(sample_rate)
+        file.writeframes(frames)
+
+
+def _range(values: npt.NDArray[np.float64]) -> str:
+    return f"values in {values.min():g}..{values.max():g}" if values.size else "no values"
+
+
+def _check_sample_rate(sample_rate: int) -> None:
+    if not LOWEST_SAMPLE_RATE <= sample_rate <= HIGHEST_SAMPLE_RATE:
+        raise ValueError(
+            f"sample_rate must lie in {LOWEST_SAMPLE_RATE}..{HIGHEST_SAMPLE_RATE} a second, "
+            f"but got {sample_rate}. Use 44100 if in doubt."
+        )

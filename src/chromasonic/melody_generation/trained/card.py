@@ -1,0 +1,113 @@
+"""What a trained model is, for whoever finds its folder."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from chromasonic.melody_generation.trained.model import TrainedModel
+
+CARD_FILE = "MODEL_CARD.md"
+
+
+def model_card(model: TrainedModel) -> str:
+    """The model's card in Markdown: what it is, learnt from, scored, and how to use it."""
+    card = model.card
+    sections = [
+        ["# " + ("An ensemble of melody models" if model.is_ensemble else "A melody model")],
+        _what_it_is(model),
+        ["## Data", *_data(card["data"])],
+        ["## Test", *_test(card["test"])],
+    ]
+    if model.is_ensemble:
+        sections.append(["## Members", *_members(card)])
+    else:
+        sections.append(["## Training", *_training(card)])
+    sections.append(["## Use", *_USE])
+    return "\n\n".join("\n".join(lines) for lines in sections) + "\n"
+
+
+_USE = [
+    "```python",
+    "from chromasonic import generate, load_model",
+    "",
+    'model = load_model("this/folder")',
+    "melodies = generate(model, n=8, seed=1)",
+    "```",
+    "",
+    "or `chromasonic generate this/folder -n 8`. It predicts one line of melody, note by note; it "
+    "knows neither rests nor where a tune ends, and its long-range form is weaker than people's.",
+]
+
+
+def _what_it_is(model: TrainedModel) -> list[str]:
+    names = sorted({network.class_name for network in model.networks})
+    vocabulary = model.vocabulary
+    note = (
+        f"its duration (one of {len(vocabulary.durations)}) and its pitch given that"
+        if vocabulary.durations
+        else "its pitch"
+    )
+    return [
+        f"- Model: {', '.join(f'`{name}`' for name in names)}, {model.n_parameters:,} parameters",
+        f"- Predicts of each note {note}, out of {vocabulary.n_pitches} pitches",
+        "- Made by chromasonic",
+    ]
+
+
+def _data(data: Mapping[str, Any]) -> list[str]:
+    source = data.get("source", "given in Python")
+    lines = [f"- Source: {source}"]
+    for part in ("train", "validation"):
+        size = data[part]
+        lines.append(f"- {part.title()}: {size['melodies']:,} melodies, {size['notes']:,} notes")
+    return [*lines, f"- SHA-256 of both: `{data['sha256']}`"]
+
+
+def _test(test: Mapping[str, Any]) -> list[str]:
+    lines = [
+        f"{test['melodies']:,} melodies with {test['notes']:,} scored notes, seen by no choice, "
+        "scored once. Nats per note with 95% intervals over tunes; lower is better.",
+        "",
+        "| | loss |",
+        "| --- | --- |",
+        f"| this model | {_interval(test['loss'])} |",
+    ]
+    if len(test["factors"]) > 1:
+        lines += [f"| its {name} | {loss:.4f} |" for name, loss in test["factors"].items()]
+    lines += [
+        f"| best n-gram ({test['ngram']}) | {test['ngram_loss']:.4f} |",
+        f"| this model minus the n-gram | {_interval(test['minus_ngram'], '+')} |",
+    ]
+    if "minus_best_member" in test:
+        lines += [
+            f"| best member | {test['best_member_loss']:.4f} |",
+            f"| this model minus the best member | {_interval(test['minus_best_member'], '+')} |",
+        ]
+    return lines
+
+
+def _training(card: Mapping[str, Any]) -> list[str]:
+    tied = ", ".join(map(str, card["ties"]))
+    lines = [
+        f"- Settings of trial {card['trial']} of the search `{card['search']['study_name']}`"
+        + (f", which ties with trial {tied}" if tied else ""),
+        f"- Trained on training and validation melodies for {card['epochs']} epochs, on a "
+        f"schedule of {card['num_epochs']}",
+    ]
+    return [*lines, *(f"- {name}: {value}" for name, value in card["training_params"].items())]
+
+
+def _members(card: Mapping[str, Any]) -> list[str]:
+    return [
+        "| trial | seed | weight | validation loss |",
+        "| --- | --- | --- | --- |",
+        *(
+            f"| {m['trial']} | {m['repeat']} | {m['weight']:.3f} | {m['val_loss']:.4f} |"
+            for m in card["members"]
+        ),
+    ]
+
+
+def _interval(interval: Mapping[str, float], sign: str = "") -> str:
+    spec = f"{sign}.4f"
+    estimate, low, high = (interval[key] for key in ("estimate", "low", "high"))
+    return f"{estimate:{spec}} ({low:{spec}} to {high:{spec}})"

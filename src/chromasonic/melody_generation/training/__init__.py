@@ -1,0 +1,1 @@
+"""Training of one melody model, and the objective of a search."""

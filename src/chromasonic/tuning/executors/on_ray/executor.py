@@ -1,0 +1,303 @@
+"""Trials on a Ray cluster, one long-lived actor a slot."""
+
+import time
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Any
+
+from chromasonic.errors import ExecutorError, one_line
+from chromasonic.tuning.endings import Ending
+from chromasonic.tuning.executors.on_ray.cluster import RayCluster, end_by, last_line
+from chromasonic.tuning.executors.on_ray.parcel import pack, unpack_checkpoint
+from chromasonic.tuning.executors.on_ray.worker import News, RayWorker
+from chromasonic.tuning.executors.processes.child import Word
+from chromasonic.tuning.executors.protocol import (
+    Event,
+    Task,
+    TrialEnded,
+    TrialPaused,
+    TrialStarted,
+)
+from chromasonic.tuning.executors.sending import pickled_objective
+from chromasonic.tuning.objective import Objective
+
+GRACE_S = 2.0
+"""So long trials may take to clean up in the end before they are killed."""
+
+
+@dataclass
+class _Run:
+    """A task that was given to an actor.
+
+    Attributes:
+        task: What it runs.
+        ticket: What the actor knows it by.
+        actor: Where.
+        done: Ray's reference to its end.
+        news: Ray's reference to what it says next.
+        has_started: Whether the actor is at it.
+        is_forgotten: Whether nobody wants to hear of it any more.
+        is_last: Whether its actor must not run another one.
+    """
+
+    task: Task
+    ticket: int
+    actor: Any
+    done: Any
+    news: Any
+    has_started: bool = False
+    is_forgotten: bool = False
+    is_last: bool = False
+
+
+class RayExecutor:
+    """Runs trials in actors of a Ray cluster, which may lose workers and nodes, and gain nodes.
+
+    An actor is reused from trial to trial, and replaced after a kill, out of memory or an
+    exception. Trials for which the cluster has no room wait. Ray itself repeats nothing.
+
+    Args:
+        objective: What is tuned; it travels to the workers by cloudpickle.
+        slots: How many trials run at the same time; None for what the nodes have room for now.
+        address: `host:port` of the cluster's head; None or `auto` for a cluster of this machine.
+        cpus_per_trial: CPUs that Ray sets aside for a trial.
+        gpus_per_trial: GPUs, or a part of one.
+        memory_bytes: Memory that Ray sets aside for a trial; it does not hold a trial to it.
+        patience_s: How long the cluster may be out of reach before it is given up.
+
+    Raises:
+        MissingExtra: Ray is not installed.
+        ExecutorError: The cluster cannot be reached or has no room for a trial, or the objective
+            cannot be sent.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        slots: int | None,
+        *,
+        address: str | None,
+        cpus_per_trial: float = 1,
+        gpus_per_trial: float = 0,
+        memory_bytes: int | None = None,
+        patience_s: float = 60.0,
+    ) -> None:
+        pickled = pickled_objective(objective)
+        self._cluster = RayCluster(address)
+        self._ray = self._cluster.ray
+        try:
+            self.slots = slots or self._cluster.slots(
+                cpus=cpus_per_trial, gpus=gpus_per_trial, memory=memory_bytes or 0
+            )
+        except ExecutorError:
+            self._cluster.close()
+            raise
+        self._pickled = self._ray.put(pickled)
+        self._actor_class = _actor_class(
+            self._ray, num_cpus=cpus_per_trial, num_gpus=gpus_per_trial, memory=memory_bytes
+        )
+        self._patience_s = patience_s
+        self._well_at = time.monotonic()
+        self._tickets = count()
+        self._queue: deque[Task] = deque()
+        self._runs: list[_Run] = []
+        self._idle: list[Any] = []
+        self._events: list[Event] = []
+
+    def submit(self, task: Task) -> None:
+        """Starts a trial, as soon as an actor is free and the cluster has room."""
+        self._queue.append(task)
+        self._hand_out()
+
+    def poll(self, timeout_s: float) -> list[Event]:
+        """Waits until a trial has something to say, and returns that."""
+        self._look_after_the_cluster()
+        self._hand_out()
+        if not self._events:
+            self._listen(timeout_s)
+            self._hand_out()
+        events, self._events = self._events, []
+        return events
+
+    def go_on(self, number: int) -> None:
+        """Lets a trial that waits after an epoch begin the next one."""
+        run = self._run_of(number)
+        if run is not None and run.task.waits:
+            self._tell(run, Word.GO_ON)
+
+    def stop(self, number: int) -> None:
+        """Ends a trial; one that is in the middle of an epoch is broken off."""
+        run = self._forget(number)
+        if run is not None and run.has_started:
+            self._tell(run, Word.STOP)
+        elif run is not None:
+            self._discard(run)
+
+    def kill(self, number: int) -> None:
+        """Ends a trial and its actor at once."""
+        run = self._forget(number)
+        if run is not None:
+            self._discard(run)
+
+    def pause(self, number: int) -> None:
+        """Asks a trial to stop where it is."""
+        run = self._run_of(number)
+        if run is not None and run.has_started:
+            self._tell(run, Word.PAUSE)
+        elif run is not None or any(task.number == number for task in self._queue):
+            self.stop(number)
+            self._events.append(TrialPaused(number))
+
+    def close(self) -> None:
+        """Ends all actors, and disconnects unless the process was connected before."""
+        self._queue.clear()
+        if not self._cluster.look():
+            self._end_runs()
+            for actor in [*self._idle, *(run.actor for run in self._runs)]:
+                self._ray.kill(actor, no_restart=True)
+        self._runs, self._idle, self._pickled = [], [], None
+        self._cluster.close()
+
+    def _hand_out(self) -> None:
+        while self._queue and len(self._runs) < self.slots and not self._cluster.look():
+            self._begin(self._queue.popleft())
+
+    def _begin(self, task: Task) -> None:
+        checkpoint = task.trial.checkpoint and pack(task.trial.checkpoint)
+        actor = self._idle.pop() if self._idle else self._actor_class.remote(self._pickled)
+        ticket = next(self._tickets)
+        done = actor.run.remote(ticket, task, checkpoint)
+        self._runs.append(_Run(task, ticket, actor, done, _ask_for_news(actor, ticket)))
+
+    def _look_after_the_cluster(self) -> None:
+        """Waits for a cluster out of reach, and gives it up in the end."""
+        if not self._cluster.trouble:
+            self._well_at = time.monotonic()
+        elif time.monotonic() - self._well_at >= self._patience_s:
+            reason = (
+                f"the Ray cluster must be within reach, but {self._cluster.trouble} has not been "
+                f"for {self._patience_s:g} s"
+            )
+            if not self._runs:
+                raise ExecutorError(f"{reason}. Start it again, then go on with the study.")
+            self._events += [
+                TrialEnded(run.task.number, Ending.LOST, reason)
+                for run in self._runs
+                if not run.is_forgotten
+            ]
+            self._runs = []
+
+    def _listen(self, timeout_s: float) -> None:
+        waited_for = {
+            reference: run for run in self._runs for reference in (run.done, run.news) if reference
+        }
+        if not waited_for or self._cluster.trouble:
+            time.sleep(timeout_s)
+            return
+        references = list(waited_for)
+        self._ray.wait(references, num_returns=1, timeout=timeout_s)
+        ready, _ = self._ray.wait(references, num_returns=len(references), timeout=0)
+        for reference in ready:
+            if waited_for[reference] in self._runs:
+                self._hear(waited_for[reference], reference)
+
+    def _hear(self, run: _Run, reference: Any) -> None:
+        try:
+            news = self._ray.get(reference)
+        except self._ray.exceptions.RayError as error:
+            self._bury(run, error)
+            return
+        if reference == run.done:
+            # All went well: the last news will say so, too.
+            run.done = None
+        else:
+            self._take(run, news)
+
+    def _take(self, run: _Run, news: News) -> None:
+        if news.unfit:
+            raise ExecutorError(
+                f"the workers of the Ray cluster must be able to load the objective, but: "
+                f"{news.unfit}. Install there what it needs."
+            )
+        run.has_started = True
+        run.is_last |= any(
+            isinstance(e, TrialEnded) and not e.ending.finished for e in news.events
+        )
+        if not run.is_forgotten:
+            self._events += _arrived(run.task, news)
+            # The same trial may be submitted again from now on.
+            run.is_forgotten = any(isinstance(e, TrialEnded | TrialPaused) for e in news.events)
+        if not news.over:
+            run.news = _ask_for_news(run.actor, run.ticket)
+        elif run.is_last:
+            self._discard(run)
+        else:
+            self._runs.remove(run)
+            self._idle.append(run.actor)
+
+    def _bury(self, run: _Run, error: Exception) -> None:
+        self._discard(run)
+        if getattr(error, "actor_init_failed", False):
+            raise ExecutorError(
+                "the workers of the Ray cluster must have the same version of chromasonic, but: "
+                f"{last_line(error)}. Install it there."
+            )
+        if not run.is_forgotten:
+            self._events.append(end_by(error, run.task.number, self._ray.exceptions))
+
+    def _discard(self, run: _Run) -> None:
+        self._runs.remove(run)
+        self._ray.kill(run.actor, no_restart=True)
+
+    def _end_runs(self) -> None:
+        """Stops what runs, so that it can clean up, for a while at most."""
+        for run in list(self._runs):
+            if not run.is_forgotten:
+                self.stop(run.task.number)
+        until = time.monotonic() + GRACE_S
+        while self._runs and time.monotonic() < until:
+            with suppress(ExecutorError):
+                self._listen(0.1)
+
+    def _forget(self, number: int) -> _Run | None:
+        """Sees to it that no more is heard of a trial; its run, if an actor has it."""
+        self._queue = deque(task for task in self._queue if task.number != number)
+        self._events = [event for event in self._events if event.number != number]
+        run = self._run_of(number)
+        if run is not None:
+            run.is_forgotten = True
+        return run
+
+    def _run_of(self, number: int) -> _Run | None:
+        runs = (run for run in self._runs if not run.is_forgotten and run.task.number == number)
+        return next(runs, None)
+
+    def _tell(self, run: _Run, word: Word) -> None:
+        run.actor.tell.options(concurrency_group="orders").remote(run.ticket, word)
+
+
+def _actor_class(ray: Any, **needs: float | None) -> Any:
+    as_actor = ray.remote(
+        concurrency_groups={"news": 1, "orders": 1}, max_restarts=0, max_task_retries=0, **needs
+    )
+    return as_actor(RayWorker)
+
+
+def _ask_for_news(actor: Any, ticket: int) -> Any:
+    return actor.news.options(concurrency_group="news").remote(ticket)
+
+
+def _arrived(task: Task, news: News) -> list[Event]:
+    """What a trial says, once the checkpoint that came with it is in the trial's folder."""
+    if news.checkpoint is None or task.folder is None:
+        return news.events
+    try:
+        unpack_checkpoint(news.checkpoint, task.folder)
+    except OSError as error:
+        trouble = f"trial {task.number} could not write its checkpoint: {one_line(error)}"
+        *earlier, last = news.events
+        if not isinstance(last, TrialStarted):
+            return [*earlier, replace(last, trouble=trouble)]
+    return news.events

@@ -1,0 +1,232 @@
+"""Trials in child processes, one long-lived child a slot."""
+
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from multiprocessing.connection import wait
+from typing import Any
+
+from chromasonic.errors import ExecutorError
+from chromasonic.tuning.endings import Ending
+from chromasonic.tuning.executors.processes.child import Order, Ready, TrialStopped, Unfit, Word
+from chromasonic.tuning.executors.processes.worker import Worker
+from chromasonic.tuning.executors.protocol import (
+    Event,
+    Task,
+    TrialEnded,
+    TrialPaused,
+    TrialStarted,
+)
+from chromasonic.tuning.executors.sending import pickled_objective
+from chromasonic.tuning.objective import Objective
+
+LOOK_EVERY_S = 0.25
+"""How often the memory of trials is looked at."""
+
+MOST_FAILED_STARTS = 3
+
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+
+
+class ProcessExecutor:
+    """Runs trials in child processes, which a trial may bring down without further harm.
+
+    A child is reused from trial to trial, and replaced after a kill, a time-out, out of memory
+    or an exception.
+
+    Args:
+        objective: What is tuned; it travels to the children by cloudpickle.
+        slots: How many trials run at the same time.
+        threads: CPU threads of a trial.
+        gpus: Names of GPUs, as in `CUDA_VISIBLE_DEVICES`; the slots share them in turn, so that
+            each sees one only. Empty: the children see what this process sees.
+        memory_limit: Bytes of resident memory that a trial may use; None for no limit.
+
+    Raises:
+        ExecutorError: The objective cannot be sent to another process.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        slots: int,
+        *,
+        threads: int = 1,
+        gpus: Sequence[str] = (),
+        memory_limit: int | None = None,
+    ) -> None:
+        self.slots = slots
+        self._pickled = pickled_objective(objective)
+        self._environments = [_environment(slot, threads, gpus) for slot in range(slots)]
+        self._memory_limit = memory_limit
+        self._workers: list[Worker | None] = [None] * slots
+        self._leaving: list[Worker] = []
+        self._queue: deque[Task] = deque()
+        self._untold: list[Event] = []
+        self._failed_starts = 0
+        self._next_look = 0.0
+
+    def submit(self, task: Task) -> None:
+        """Starts a trial in the next child that is free."""
+        self._queue.append(task)
+        for slot, worker in enumerate(self._workers):
+            if worker is None:
+                self._workers[slot] = Worker(self._pickled, self._environments[slot])
+        self._hand_out()
+
+    def poll(self, timeout_s: float) -> list[Event]:
+        """Waits until a child has something to say, and returns that."""
+        events, self._untold = self._untold, []
+        by_handle = {handle: worker for worker in self._present() for handle in worker.handles}
+        timeout_s = 0.0 if events else min(timeout_s, LOOK_EVERY_S)
+        heard = {id(by_handle[handle]) for handle in wait(list(by_handle), timeout_s)}
+        for worker in self._present():
+            # What a child has forked may hold its handles open longer than it lives.
+            if id(worker) in heard or worker.is_dead:
+                events += self._listen_to(worker)
+        events += self._end_the_greedy()
+        self._leaving = [worker for worker in self._leaving if not worker.gone()]
+        self._hand_out()
+        events += self._untold
+        self._untold = []
+        return events
+
+    def go_on(self, number: int) -> None:
+        """Lets a trial that waits after an epoch begin the next one."""
+        self._tell(number, Word.GO_ON)
+
+    def stop(self, number: int) -> None:
+        """Ends a trial; one that is in the middle of an epoch is broken off."""
+        if not self._drop_from_queue(number):
+            self._tell(number, Word.STOP)
+
+    def pause(self, number: int) -> None:
+        """Asks a trial to stop where it is."""
+        if self._drop_from_queue(number):
+            self._untold.append(TrialPaused(number))
+        else:
+            self._tell(number, Word.PAUSE)
+
+    def kill(self, number: int) -> None:
+        """Ends a trial and its child at once."""
+        worker = self._worker_of(number)
+        if not self._drop_from_queue(number) and worker is not None:
+            worker.kill()
+            self._replace(worker)
+
+    def close(self) -> None:
+        """Ends all children."""
+        for worker in self._present():
+            worker.dismiss()
+        for worker in [*self._present(), *self._leaving]:
+            worker.see_off()
+        self._workers = [None] * self.slots
+        self._leaving = []
+        self._queue.clear()
+
+    def _hand_out(self) -> None:
+        for worker in self._present():
+            if self._queue and worker.is_idle:
+                task = self._queue.popleft()
+                worker.begin(task)
+                # Said here, not there: a child that does nothing any more would never say it, and
+                # nobody would miss what has not begun.
+                self._untold.append(TrialStarted(task.number))
+
+    def _listen_to(self, worker: Worker) -> list[Event]:
+        """What a child says that concerns the driver; a dead one says why it died."""
+        events: list[Event] = []
+        for message in worker.messages():
+            match message:
+                case Ready():
+                    worker.is_ready = True
+                    self._failed_starts = 0
+                case Unfit(reason):
+                    raise ExecutorError(
+                        f"a worker process must be able to load the objective, but: {reason}. "
+                        "Put what it needs into a module that can be imported everywhere."
+                    )
+                case TrialStopped():
+                    worker.task = None
+                case _ if worker.must_stop:
+                    # It has gone on until it heard that nobody wants to know any more.
+                    if isinstance(message, TrialEnded | TrialPaused):
+                        worker.task = None
+                case _:
+                    events.append(message)
+                    if isinstance(message, TrialEnded | TrialPaused):
+                        worker.task = None
+                    if isinstance(message, TrialEnded) and not message.ending.finished:
+                        worker.dismiss()
+                        self._replace(worker)
+        if worker.is_dead and worker in self._workers:
+            events += self._bury(worker)
+        return events
+
+    def _bury(self, worker: Worker) -> list[Event]:
+        ending, reason = worker.cause_of_death()
+        task, must_stop = worker.task, worker.must_stop
+        if not worker.is_ready:
+            self._failed_starts += 1
+            if self._failed_starts >= MOST_FAILED_STARTS:
+                raise ExecutorError(f"worker processes must be able to start, but {reason}.")
+        worker.kill()
+        self._replace(worker)
+        return [] if task is None or must_stop else [TrialEnded(task.number, ending, reason)]
+
+    def _end_the_greedy(self) -> list[Event]:
+        """Kills trials that use more memory than they may."""
+        limit = self._memory_limit
+        events: list[Event] = []
+        if limit is None or time.monotonic() < self._next_look:
+            return events
+        self._next_look = time.monotonic() + LOOK_EVERY_S
+        for worker in self._present():
+            if worker.task is None or (used := worker.memory_in_use()) <= limit:
+                continue
+            reason = f"used {_megabytes(used)} of memory; the limit is {_megabytes(limit)}"
+            if not worker.must_stop:
+                events.append(TrialEnded(worker.task.number, Ending.OUT_OF_MEMORY, reason))
+            worker.kill()
+            self._replace(worker)
+        return events
+
+    def _replace(self, worker: Worker) -> None:
+        slot = self._workers.index(worker)
+        self._leaving.append(worker)
+        self._workers[slot] = Worker(self._pickled, self._environments[slot])
+
+    def _tell(self, number: int, word: Word) -> None:
+        worker = self._worker_of(number)
+        if worker is not None:
+            worker.tell(Order(word, number))
+
+    def _drop_from_queue(self, number: int) -> bool:
+        for task in self._queue:
+            if task.number == number:
+                self._queue.remove(task)
+                return True
+        return False
+
+    def _worker_of(self, number: int) -> Worker | None:
+        return next((w for w in self._present() if w.task and w.task.number == number), None)
+
+    def _present(self) -> list[Worker]:
+        return [worker for worker in self._workers if worker is not None]
+
+
+def _environment(slot: int, threads: int, gpus: Sequence[str]) -> Mapping[str, str]:
+    environment: dict[str, Any] = dict.fromkeys(THREAD_VARIABLES, str(threads))
+    if gpus:
+        environment["CUDA_VISIBLE_DEVICES"] = gpus[slot % len(gpus)]
+    return environment
+
+
+def _megabytes(n_bytes: int) -> str:
+    return f"{n_bytes / 2**20:.0f} MB"

@@ -1,0 +1,193 @@
+"""A child process as its parent sees it."""
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import psutil
+
+from chromasonic.tuning.endings import Ending
+from chromasonic.tuning.executors.processes.child import Order, Word, serve
+from chromasonic.tuning.executors.protocol import Task
+
+GRACE_S = 2.0
+"""So long a dismissed child may take to clean up before it is killed."""
+
+FROM_OUTSIDE = {"SIGKILL", "SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT"}
+"""Signals that others send to a process; all further ones it brings upon itself."""
+
+
+class Worker:
+    """One child process, started here.
+
+    Args:
+        pickled: The objective.
+        environment: What the child sets before it loads anything.
+
+    Attributes:
+        task: The trial it was given last, until that has ended.
+        must_stop: Whether that trial was told to stop.
+        is_ready: Whether it has loaded the objective.
+    """
+
+    def __init__(self, pickled: bytes, environment: Mapping[str, str]) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(
+            target=serve, args=(theirs, pickled, dict(environment)), name="chromasonic trial"
+        )
+        with _without_main(), _without_ctrl_c():
+            self._process.start()
+        theirs.close()
+        self._oom_kills = _oom_kills()
+        self._dismissed_at: float | None = None
+        self.task: Task | None = None
+        self.must_stop = False
+        self.is_ready = False
+
+    @property
+    def handles(self) -> tuple[Any, ...]:
+        """What becomes readable when the child speaks or dies."""
+        return self._connection, self._process.sentinel
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it can be given a trial."""
+        return self.is_ready and self.task is None
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether the process has ended."""
+        return not self._process.is_alive()
+
+    def begin(self, task: Task) -> None:
+        """Gives it a trial to run."""
+        self.task = task
+        self.must_stop = False
+        self._oom_kills = _oom_kills()
+        self._send(task)
+
+    def tell(self, order: Order) -> None:
+        """Tells it what to do with its trial."""
+        self.must_stop = self.must_stop or order.word is Word.STOP
+        self._send(order)
+
+    def messages(self) -> Iterator[Any]:
+        """What it has said since it was asked last."""
+        with suppress(EOFError, OSError):
+            while self._connection.poll():
+                yield self._connection.recv()
+
+    def memory_in_use(self) -> int:
+        """Bytes of resident memory, those of its own children included."""
+        used = 0
+        with suppress(psutil.Error):
+            process = psutil.Process(self._process.pid)
+            for each in (process, *process.children(recursive=True)):
+                with suppress(psutil.Error):
+                    used += each.memory_info().rss
+        return used
+
+    def cause_of_death(self) -> tuple[Ending, str]:
+        """Why a dead one died, as an ending of its trial."""
+        self._process.join()
+        code = self._process.exitcode or 0
+        if code >= 0:
+            return Ending.FAILED, f"the process of the trial ended itself with exit code {code}"
+        name = _signal_name(-code)
+        if name == "SIGKILL" and _oom_kills() > self._oom_kills:
+            return Ending.OUT_OF_MEMORY, "the system ran out of memory and killed the process"
+        if name in FROM_OUTSIDE:
+            return Ending.KILLED, f"the process of the trial was killed by {name}"
+        return Ending.FAILED, f"the process of the trial crashed with {name}"
+
+    def dismiss(self) -> None:
+        """Tells it that there is nothing more to do."""
+        self._dismissed_at = time.monotonic()
+        self._connection.close()
+
+    def kill(self) -> None:
+        """Ends it at once, and what it has started."""
+        self._dismissed_at = time.monotonic()
+        self._connection.close()
+        self._end_group()
+        self._process.kill()
+
+    def gone(self) -> bool:
+        """Whether a dismissed one has left; one that takes too long is killed."""
+        if self.is_dead:
+            self._end_group()
+            self._process.close()
+            return True
+        if self._dismissed_at is not None and time.monotonic() - self._dismissed_at > GRACE_S:
+            self.kill()
+        return False
+
+    def see_off(self) -> None:
+        """Waits until it has left."""
+        while not self.gone():
+            time.sleep(0.005)
+
+    def _end_group(self) -> None:
+        """Ends what it has started, too: its group outlives it."""
+        if hasattr(os, "killpg") and self._process.pid:
+            # PermissionError: macOS says so of a group that holds only zombies.
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _send(self, message: object) -> None:
+        # A dead one is found dead at the next poll.
+        with suppress(OSError):
+            self._connection.send(message)
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Keeps a child from running the user's script again, as it would with the real one.
+
+    The script needs no `if __name__ == "__main__"` then; its functions travel by cloudpickle.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+@contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """Keeps Ctrl-C from a child that starts, until it knows what to do about it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _oom_kills() -> int:
+    """How often Linux has killed a process for want of memory."""
+    try:
+        for line in Path("/proc/vmstat").read_text(encoding="ascii").splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    except OSError:
+        pass
+    return 0

@@ -1,0 +1,1 @@
+"""Storages of studies: opening, locking, retrying."""

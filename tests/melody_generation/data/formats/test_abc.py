@@ -1,0 +1,277 @@
+"""Every answer here was worked out by hand: MIDI 60 is `C`, 480 ticks are a quarter."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chromasonic.errors import DataError
+from chromasonic.melody_generation.data.formats.abc import read_abc, read_tune, split_abc
+
+
+def read(music, key="C", unit="1/8", meter="4/4"):
+    return read_tune(f"X:1\nT:a tune\nM:{meter}\nL:{unit}\nK:{key}\n{music}\n")
+
+
+def pitches(music, key="C"):
+    return read(music, key).pitches.tolist()
+
+
+def durations(music, **header):
+    return read(music, **header).durations.tolist()
+
+
+def test_letters_and_octave_marks_name_pitches():
+    assert pitches("C, C D E F G A B c b c' c''") == [
+        48, 60, 62, 64, 65, 67, 69, 71, 72, 83, 84, 96
+    ]  # fmt: skip
+
+
+def test_accidentals_raise_and_lower():
+    assert pitches("^C | _D | =E | ^^F | __G") == [61, 61, 64, 67, 65]
+
+
+@pytest.mark.parametrize("other", ["c", "C", "C,", "c'"])
+def test_an_accidental_holds_to_the_barline_in_every_octave(other):
+    with_sharp, after_bar = pitches(f"^c {other} | {other}")[1:]
+    assert with_sharp == after_bar + 1
+
+
+@pytest.mark.parametrize(
+    "bar", ["|", "||", "|]", "|:", ":|", "::", "[|", "|1", ":|2", "[1", ":|["]
+)
+def test_every_kind_of_barline_ends_an_accidental(bar):
+    assert pitches(f"^F {bar} F") == [66, 65]
+
+
+def test_a_line_end_is_no_barline():
+    assert pitches("^F\nF \\\nF") == [66, 66, 66]
+
+
+def test_a_natural_overrides_the_key_until_the_barline():
+    assert pitches("F =F F | F", key="G") == [66, 65, 65, 66]
+
+
+@pytest.mark.parametrize(
+    ("key", "altered"),
+    [
+        ("C", {}),
+        ("G", {"F": 1}),
+        ("D", {"F": 1, "C": 1}),
+        ("F", {"B": -1}),
+        ("Bb", {"B": -1, "E": -1}),
+        ("F#", dict.fromkeys("FCGDAE", 1)),
+        ("Cb", dict.fromkeys("BEADGCF", -1)),
+        ("Am", {}),
+        ("A Minor", {}),
+        ("Gmin", {"B": -1, "E": -1}),
+        ("F#m", {"F": 1, "C": 1, "G": 1}),
+        ("D dor", {}),
+        ("Edorian", {"F": 1, "C": 1}),
+        ("AMix", {"F": 1, "C": 1}),
+        ("G Lydian", {"F": 1, "C": 1}),
+        ("Ephr", {}),
+        ("B loc", {}),
+        ("C aeolian", {"B": -1, "E": -1, "A": -1}),
+        ("G ionian", {"F": 1}),
+        ("G treble", {"F": 1}),
+        ("D =c", {"F": 1}),
+        ("Ddor ^c", {"C": 1}),
+        ("Hp", {"F": 1, "C": 1}),
+        ("HP", {}),
+        ("none", {}),
+        ("", {}),
+    ],
+)
+def test_a_key_alters_its_letters(key, altered):
+    natural = dict(zip("CDEFGAB", [60, 62, 64, 65, 67, 69, 71], strict=True))
+    expected = [pitch + altered.get(letter, 0) for letter, pitch in natural.items()]
+    assert pitches("CDEFGAB", key=key) == expected
+
+
+def test_the_key_can_change_between_and_within_lines():
+    assert pitches("F\nK:G\nF [K:C] F") == [65, 66, 65]
+
+
+def test_a_clef_leaves_the_key_alone():
+    assert pitches("F [K:clef=bass] F", key="G") == [66, 66]
+
+
+def test_lengths_multiply_the_unit():
+    music = "A A2 A3/2 A3/ A/ A/2 A// A/4"
+    assert durations(music) == [240, 480, 360, 360, 120, 120, 60, 60]
+
+
+@pytest.mark.parametrize(("unit", "ticks"), [("1/4", 480), ("1/16", 120), (" 1/8", 240)])
+def test_the_unit_is_a_part_of_a_whole_note(unit, ticks):
+    assert durations("A", unit=unit) == [ticks]
+
+
+@pytest.mark.parametrize(
+    ("meter", "ticks"), [("2/4", 120), ("3/4", 240), ("6/8", 240), ("C|", 240), ("none", 240)]
+)
+def test_without_a_unit_the_meter_sets_it(meter, ticks):
+    assert read_tune(f"X:1\nM:{meter}\nK:C\nA\n").durations.tolist() == [ticks]
+
+
+def test_the_unit_can_change_within_a_line():
+    assert durations("A [L:1/4] A") == [240, 480]
+
+
+@pytest.mark.parametrize(
+    ("music", "ticks"),
+    [
+        ("A>B", [360, 120]),
+        ("A<B", [120, 360]),
+        ("A>>B", [420, 60]),
+        ("A<<<B", [30, 450]),
+        ("A2>B2", [720, 240]),
+        ("(A>.B)", [360, 120]),
+        ("A>{c}B", [360, 120]),
+        ("A>(B c)", [360, 120, 240]),
+        ("A>B>c", [360, 180, 120]),
+        ("z>A", [120]),
+    ],
+)
+def test_broken_rhythm_takes_from_one_note_and_gives_to_the_other(music, ticks):
+    assert durations(music) == ticks
+
+
+@pytest.mark.parametrize(
+    ("music", "meter", "ticks"),
+    [
+        ("(3ABc d", "4/4", [160, 160, 160, 240]),
+        ("(2AB c", "6/8", [360, 360, 240]),
+        ("(4ABcd e", "6/8", [180, 180, 180, 180, 240]),
+        ("(5ABcde", "4/4", [96] * 5),
+        ("(5ABcde", "6/8", [144] * 5),
+        ("(6ABcdef", "4/4", [80] * 6),
+        ("(3:2:2A2B c", "4/4", [320, 160, 240]),
+        ("(3::2A2B c", "4/4", [320, 160, 240]),
+        ("(3:2A2Bc d", "4/4", [320, 160, 160, 240]),
+        ("((3ABc) d", "4/4", [160, 160, 160, 240]),
+        ("(3A{e}Bc d", "4/4", [160, 160, 160, 240]),
+        ("(3AzB c", "4/4", [160, 160, 240]),
+    ],
+)
+def test_tuplets_share_out_their_time(music, meter, ticks):
+    assert durations(music, meter=meter) == ticks
+
+
+def test_ties_merge_into_one_note():
+    tune = read("A2- | A B-\nB2 c-d e")
+    assert tune.pitches.tolist() == [69, 71, 72, 74, 76]
+    assert tune.durations.tolist() == [720, 720, 240, 240, 240]
+
+
+def test_a_tie_carries_an_accidental_over_the_barline():
+    tune = read("^f- | f f")
+    assert tune.pitches.tolist() == [78, 77]
+    assert tune.durations.tolist() == [480, 240]
+
+
+def test_a_rest_ends_a_tie_and_lengthens_nothing():
+    tune = read("A- z A z2 x B Z")
+    assert tune.pitches.tolist() == [69, 69, 71]
+    assert tune.durations.tolist() == [240, 240, 240]
+
+
+def test_of_a_chord_the_top_note_stays():
+    tune = read("[CEG]2 [c2A2] [^FA,]/ F [A-c-] c")
+    assert tune.pitches.tolist() == [67, 72, 66, 66, 72]
+    assert tune.durations.tolist() == [480, 480, 120, 240, 480]
+
+
+@pytest.mark.parametrize(
+    "ornament", ["{gag}", '"Am"', '"^slow"', "!trill!", "!f!", "~", "T", ".", "u", "H", "`", "y"]
+)
+def test_ornaments_add_no_notes(ornament):
+    tune = read(f"A {ornament}B c")
+    assert tune.pitches.tolist() == [69, 71, 72]
+    assert tune.durations.tolist() == [240, 240, 240]
+
+
+def test_lyrics_comments_and_other_fields_are_no_music():
+    music = "A B % c d\nw: fa la\n%%abc directive\nN: a note\nP:B\nc\nr:a remark\n"
+    assert pitches(music) == [69, 71, 72]
+
+
+def test_a_music_line_may_begin_with_a_letter_and_a_repeat():
+    assert pitches("d:|\nG::\nA") == [74, 67, 69]
+
+
+def test_endings_are_read_as_written_and_not_expanded():
+    assert pitches("|: A |1 B :|2 c |] [1 d [2,3 e") == [69, 71, 72, 74, 76]
+
+
+@pytest.mark.parametrize(
+    "music",
+    ["[V:1] A B\n[V:2] C D\n[V:1] c", "V:1\nA B\nV:2\nK:D\nC D\nV:1\nc", "A B\nV:low\nC\nV:\nc"],
+)
+def test_of_several_voices_the_first_stays(music):
+    assert pitches(music) == [69, 71, 72]
+
+
+def test_a_file_holds_many_tunes():
+    text = "% a book\n\nX: 7\nT: One\nT: other name\nK:C\nA\n\nsome words\n\nX:8\nK:C\nBc"
+    one, two = read_abc(text)
+    assert (one.number, one.title, one.pitches.tolist()) == (7, "One", [69])
+    assert (two.number, two.title, two.pitches.tolist()) == (8, "", [71, 72])
+
+
+def test_windows_line_ends_read_the_same():
+    text = "X:1\nL:1/8\nK:G\nF2 G\\\nF |\n"
+    unix, windows = read_tune(text), read_tune(text.replace("\n", "\r\n"))
+    np.testing.assert_array_equal(unix.pitches, windows.pitches)
+    np.testing.assert_array_equal(unix.durations, windows.durations)
+
+
+def test_a_tune_without_a_number_is_still_a_tune():
+    (tune,) = read_abc("T:Nameless\nK:C\nA\n")
+    assert tune.number is None
+    assert tune.pitches.dtype == tune.durations.dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "must have a K: field"),
+        ("just some text\nwithout music", "must have a K: field"),
+        ("X:1\nT:empty\nK:C\n", r"tune 1 \(empty\): a tune must have notes"),
+        ("X:1\nK:C\nz4 | x2", "must have notes"),
+        ("X:3\nT:odd\nK:Z\nA", r"tune 3 \(odd\): a key must be like G"),
+        ("X:1\nK:Gfoo\nA", "a key must be like G"),
+        ("X:1\nK:G#\nA", "at most 7 sharps or flats"),
+        ("X:1\nK:C\nA0", "a length must be like 3"),
+        ("X:1\nK:C\nA/0", "a length must be like 3"),
+        ("X:1\nK:C\nA1/2/3", "a length must be like 3"),
+        ("X:1\nL:long\nK:C\nA", "a length must be like 3"),
+        ("X:1\nK:C\n(3:0ABc", "a tuplet must be like"),
+        ("X:1\nK:C\nA B & c d", "voices joined by &"),
+    ],
+)
+def test_a_bad_tune_is_named_with_its_fault(text, message):
+    with pytest.raises(DataError, match=message):
+        read_tune(text)
+
+
+@given(st.text("ABcz^_=,'0123/<>()-[]{}|:&VKLM \n!~\"", max_size=60))
+def test_any_text_is_read_or_refused_with_an_explanation(music):
+    try:
+        tune = read(music)
+    except DataError:
+        return
+    assert len(tune.pitches) == len(tune.durations) > 0
+    assert tune.durations.min() > 0
+
+
+def test_a_byte_order_mark_hides_no_tune():
+    assert len(split_abc("\ufeffX:1\nK:C\nA\n\nX:2\nK:C\nA\n")) == 2
+
+
+def test_good_tunes_can_be_read_around_a_bad_one():
+    text = "X:1\nK:C\nA\n\nX:2\nK:?\nA\n\nX:3\nK:C\nB\n"
+    with pytest.raises(DataError, match="tune 2"):
+        list(read_abc(text))
+    first, _, third = split_abc(text)
+    assert [read_tune(tune).number for tune in (first, third)] == [1, 3]
