@@ -30,14 +30,13 @@ from music21.abcFormat.translate import abcToStreamScore
 from music21.harmony import Harmony
 
 from chromasonic.errors import DataError
-from chromasonic.melody_generation.data.formats.abc import (
-    TICKS_PER_QUARTER,
-    AbcTune,
-    read_tune,
-    split_abc,
-)
+from chromasonic.melody_generation.data.formats.abc import AbcTune, read_tune, split_abc
 from chromasonic.melody_generation.data.near_duplicates import find_near_duplicates
-from chromasonic.melody_generation.data.vocabulary import HIGHEST_PITCH, LOWEST_PITCH
+from chromasonic.melody_generation.data.vocabulary import (
+    HIGHEST_PITCH,
+    LOWEST_PITCH,
+    TICKS_PER_QUARTER,
+)
 
 BOOKS = ("oneills1850", "ryansMammoth", "airdsAirs", "miscFolk")
 CORPUS = Path(__file__).parents[1] / "src/chromasonic/melody_generation/data/corpus.npz"

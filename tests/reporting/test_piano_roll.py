@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from chromasonic.melody_generation.data.formats.abc import TICKS_PER_QUARTER
+from chromasonic.melody_generation.data.vocabulary import TICKS_PER_QUARTER
 from chromasonic.reporting.figures import draw_piano_roll, plot_piano_roll
 
 MELODY = ([67, 69, 67, 72], [480, 240, 240, 960])

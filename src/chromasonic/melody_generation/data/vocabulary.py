@@ -19,6 +19,7 @@ IntArray = npt.NDArray[np.int64]
 VOCAB_SIZE = 88
 LOWEST_PITCH = 21
 HIGHEST_PITCH = LOWEST_PITCH + VOCAB_SIZE - 1
+TICKS_PER_QUARTER = 480
 
 Tokens = Literal["pitch", "pitch_duration"]
 

@@ -14,9 +14,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from chromasonic.melody_generation.data.formats.abc import TICKS_PER_QUARTER
 from chromasonic.melody_generation.data.sequences import check_sequences
-from chromasonic.melody_generation.data.vocabulary import IntArray
+from chromasonic.melody_generation.data.vocabulary import TICKS_PER_QUARTER, IntArray
 
 N_MIDI_PITCHES = 128
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy.typing as npt
 
 from chromasonic.errors import MissingExtra
-from chromasonic.melody_generation.data.formats.abc import TICKS_PER_QUARTER
+from chromasonic.melody_generation.data.vocabulary import TICKS_PER_QUARTER
 from chromasonic.melody_generation.listening.sound import check_notes, check_program, check_tempo
 from chromasonic.tuning.files import write_whole
 

@@ -9,9 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from chromasonic.errors import DataError
-from chromasonic.melody_generation.data.formats.abc import TICKS_PER_QUARTER
 from chromasonic.melody_generation.data.formats.melody_line import LONGEST_NOTE
-from chromasonic.melody_generation.data.vocabulary import IntArray, decode_pitches, encode_pitches
+from chromasonic.melody_generation.data.vocabulary import (
+    TICKS_PER_QUARTER,
+    IntArray,
+    decode_pitches,
+    encode_pitches,
+)
 from chromasonic.melody_generation.listening.soundfont import play_soundfont
 from chromasonic.tuning.files import write_whole
 

@@ -29,9 +29,7 @@ from chromasonic.melody_generation.data.formats.abc_notation import (
 )
 from chromasonic.melody_generation.data.formats.melody_line import Event, MelodyLine, merge_ties
 from chromasonic.melody_generation.data.tune_report import UnusableTune
-from chromasonic.melody_generation.data.vocabulary import IntArray
-
-TICKS_PER_QUARTER = 480
+from chromasonic.melody_generation.data.vocabulary import TICKS_PER_QUARTER, IntArray
 
 _FIELD = re.compile(r"([A-G]:(?![|:])|[H-Zmrsw]:)(.*)")  # `d:|` and `G:|` are music
 _SIGN = re.compile(

@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal, NamedTuple
 
-from chromasonic.melody_generation.data.formats.abc import TICKS_PER_QUARTER
-from chromasonic.melody_generation.data.vocabulary import HIGHEST_PITCH, LOWEST_PITCH
+from chromasonic.melody_generation.data.vocabulary import (
+    HIGHEST_PITCH,
+    LOWEST_PITCH,
+    TICKS_PER_QUARTER,
+)
 
 
 @dataclass
