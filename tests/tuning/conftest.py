@@ -50,7 +50,7 @@ class Recorder(Observer):
         if len([event for event in self.told if event[0] == "epoch"]) == self.end_after:
             self.interrupt.request()
 
-    def on_trouble(self, message):
+    def on_warning(self, message):
         self.told.append(("trouble", message))
 
     def on_trial_end(self, record, checkpoint):

@@ -743,5 +743,5 @@ def test_an_observer_that_cannot_write_after_an_epoch_costs_nothing(
     undisturbed.run(falling, 3)
     assert search.run(falling, 3, observers=[OnAFullDisk(), recorder]) == "n_trials"
     assert search.outcome == undisturbed.outcome
-    trouble = "what the search leaves cannot be kept: OSError: the disk is full"
+    trouble = "cannot write the files of the search: OSError: the disk is full"
     assert [event for event in recorder.told if event[0] == "trouble"] == [("trouble", trouble)]

@@ -487,7 +487,7 @@ def test_an_observer_with_a_full_disk_costs_nothing_and_is_told_again(make_searc
     options = {"executor": processes(2), "checkpoints": tmp_path, "observers": [observer]}
     assert search.run(walk, 4, **options) == "n_trials"
     assert endings(search) == ["completed"] * 4
-    trouble = "what trial 1 leaves cannot be kept: OSError: the disk is full"
+    trouble = "cannot write the files of trial 1: OSError: the disk is full"
     assert troubles(search) == [trouble]
     assert sorted(number for number, _ in observer.told) == [0, 2, 3]
     observer.is_full = False

@@ -9,8 +9,9 @@ from chromasonic.tuning.recovery import (
     MOST_TIMES,
     OUT_OF_MEMORY,
     SEARCH_DIED,
-    has_met,
-    may_try_again,
+    count_setback,
+    had_setback,
+    may_retry,
     recover,
 )
 
@@ -92,7 +93,7 @@ def test_the_count_of_setbacks_begins_anew_after_progress(study):
 
 
 def try_again(study, setback, epoch=0):
-    return may_try_again(study._storage, study.trials[0], setback, epoch)
+    return may_retry(setback, count_setback(study._storage, study.trials[0], setback, epoch))
 
 
 def test_each_kind_of_setback_counts_for_itself(study):
@@ -110,8 +111,8 @@ def test_each_kind_of_setback_counts_for_itself(study):
 
 def test_a_trial_remembers_what_it_has_met(study):
     study.ask()
-    assert not has_met(study.trials[0], OUT_OF_MEMORY)
+    assert not had_setback(study.trials[0], OUT_OF_MEMORY)
     try_again(study, "killed")
-    assert not has_met(study.trials[0], OUT_OF_MEMORY)
+    assert not had_setback(study.trials[0], OUT_OF_MEMORY)
     try_again(study, OUT_OF_MEMORY)
-    assert has_met(study.trials[0], OUT_OF_MEMORY)
+    assert had_setback(study.trials[0], OUT_OF_MEMORY)

@@ -68,7 +68,7 @@ class ProgressDisplay(Observer):
         loss = self._sign * row["loss"]
         self._show(f"trial {number}, epoch {row['epoch']}{self._of_epochs}: {loss:.4f}")
 
-    def on_trouble(self, message: str) -> None:
+    def on_warning(self, message: str) -> None:
         """Shows what has gone wrong."""
         self._say(message)
 

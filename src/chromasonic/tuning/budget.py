@@ -1,22 +1,34 @@
-"""When a search has had enough."""
+"""Budgets: the trials, seconds, patience and target that end a search."""
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from chromasonic.tuning.records import TrialRecord
 
 
+class StopReason(StrEnum):
+    """The reason why a run of a search ended."""
+
+    N_TRIALS = "n_trials"
+    TIMEOUT = "timeout"
+    PATIENCE = "patience"
+    TARGET = "target"
+    EXHAUSTED = "exhausted"
+    INTERRUPTED = "interrupted"
+
+
 @dataclass(frozen=True)
 class Budget:
-    """How long a search may go on.
+    """Limits of a search.
 
     Attributes:
         n_trials: The total of trials, those of earlier runs included.
         timeout_s: Seconds for this run alone; None for no limit.
         patience: Trials in a row without a better value, those of an earlier search not
             counted; None for no limit.
-        target: Enough is a value no larger than this; None for never.
+        target: A value no larger than this ends the search; None for no target.
     """
 
     n_trials: int
@@ -47,24 +59,24 @@ class Budget:
         """Whether this run has used up its seconds."""
         return self.timeout_s is not None and self.elapsed_s >= self.timeout_s
 
-    def spent(self, n_begun: int, ended: Callable[[], Sequence[TrialRecord]]) -> str | None:
-        """Why no further trial should begin, or None if one should.
+    def spent(self, n_begun: int, ended: Callable[[], Sequence[TrialRecord]]) -> StopReason | None:
+        """The limit that lets no further trial begin; None if there is room for one.
 
         Args:
-            n_begun: How many have ended or are on their way.
-            ended: Gives the trials that have ended, by number, where they are needed.
+            n_begun: How many trials have ended or are running.
+            ended: Gives the trials that have ended, by number; called where they are needed.
         """
         if n_begun >= self.n_trials:
-            return "n_trials"
+            return StopReason.N_TRIALS
         if self.out_of_time:
-            return "timeout"
+            return StopReason.TIMEOUT
         if self.target is None and self.patience is None:
             return None
-        since_best, best = _standing(ended())
+        since_best, best = _since_best(ended())
         if self.target is not None and best <= self.target:
-            return "target"
+            return StopReason.TARGET
         if self.patience is not None and since_best >= self.patience:
-            return "patience"
+            return StopReason.PATIENCE
         return None
 
 
@@ -73,8 +85,8 @@ def _require_count(name: str, value: object) -> None:
         raise ValueError(f"{name} must be a whole number of at least 1, but got {value!r}.")
 
 
-def _standing(ended: Sequence[TrialRecord]) -> tuple[int, float]:
-    """How many trials ended since the best value, and that value."""
+def _since_best(ended: Sequence[TrialRecord]) -> tuple[int, float]:
+    """The number of trials that ended since the best value, and that value."""
     since, best = 0, float("inf")
     for trial in ended:
         since += trial.origin is None

@@ -1,4 +1,4 @@
-"""The driver of a search: asks, submits, listens, prunes and tells.
+"""The driver of a search: asks, submits, listens, stops and tells.
 
 It alone writes the study. Trials run in an executor, which knows nothing of the study; files and
 progress displays are observers, which the driver knows nothing of.
@@ -7,17 +7,15 @@ progress displays are observers, which the driver knows nothing of.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial
 
 from chromasonic.bayesopt import Space
-from chromasonic.errors import StudyError, StudyInUse, one_line
-from chromasonic.tuning.budget import Budget
+from chromasonic.errors import StudyError, StudyInUse
+from chromasonic.tuning.budget import Budget, StopReason
 from chromasonic.tuning.checkpoints import CheckpointFolders
 from chromasonic.tuning.deterministic_view import StudyAsOf
 from chromasonic.tuning.earlier import n_taken_over
@@ -34,52 +32,56 @@ from chromasonic.tuning.executors.protocol import (
 from chromasonic.tuning.interrupt import Interrupt
 from chromasonic.tuning.ledger import Ledger
 from chromasonic.tuning.objective import Trial, diverged
-from chromasonic.tuning.observers import Observer
+from chromasonic.tuning.observers import Observer, Observers
 from chromasonic.tuning.records import TrialRecord, best_row
 from chromasonic.tuning.recovery import (
     BAD_CHECKPOINT,
     OUT_OF_MEMORY,
-    has_met,
-    may_try_again,
+    count_setback,
+    had_setback,
+    may_retry,
     recover,
+    setback_of,
 )
 from chromasonic.tuning.rules import TrialRules
+from chromasonic.tuning.scheduling import (
+    Curves,
+    QueueAndPruner,
+    RunningTrial,
+    Scheduler,
+    Turn,
+    Verdict,
+    Visibility,
+)
 from chromasonic.tuning.seeds import derive_seed
 from chromasonic.tuning.study import attribute, identity
 from chromasonic.tuning.watchdog import Watchdog
 
 POLL_S = 0.2
-"""The longest time between two looks at limits and wishes."""
+"""Longest time between two checks of limits and cancellations."""
 
 PAUSE_GRACE_S = 20.0
-"""So long a trial that is to pause may take to write its checkpoint."""
-
-
-@dataclass
-class _Running:
-    """A trial on its way: what Optuna knows of it, and its learning curve so far."""
-
-    frozen: FrozenTrial
-    rows: list[dict[str, Any]]
-    n_rows_before: int
+"""Time that a pausing trial has to write its checkpoint."""
 
 
 class Driver:
     """Drives one study to the end of its budget.
 
     Args:
-        study: What it reads and writes; its sampler and pruner decide.
-        space: What is searched.
+        study: The study; its sampler proposes.
+        space: The search space.
         executor: Where trials run.
-        budget: How long.
-        seed: The study's seed; every trial gets one of its own from it.
-        rules: How trials are treated.
+        budget: The limits of the search.
+        seed: The study's seed; each trial gets one derived from it.
+        rules: Limits of a single trial, and whether scheduling is deterministic.
+        scheduler: Decides which trial gets the next epochs; by default each runs to its end
+            unless the study's pruner stops it.
         observers: Told of every epoch and every ended trial.
         interrupt: Asked between epochs whether to end.
         checkpoints: The folder that keeps a folder of checkpoints for each unfinished trial.
-        settings: Kept with each trial: what may differ from run to run.
-        cancelled: The numbers of trials that the user wants to end; asked again and again.
-        require_lease: Raises StudyInUse if somebody else drives the study now.
+        settings: Stored with each trial: settings that may differ from run to run.
+        cancelled: Returns the numbers of trials that the user wants to end.
+        require_lease: Raises StudyInUse if another driver holds the study.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Driver:
         *,
         seed: int,
         rules: TrialRules | None = None,
+        scheduler: Scheduler | None = None,
         observers: Sequence[Observer] = (),
         interrupt: Interrupt | None = None,
         checkpoints: Path | None = None,
@@ -105,41 +108,43 @@ class Driver:
         self._budget = budget
         self._seed = seed
         self._rules = rules or TrialRules()
-        self._observers = observers
+        self._observers = Observers(observers)
         self._interrupt = interrupt or Interrupt()
         self._checkpoints = CheckpointFolders(checkpoints, identity(study))
         self._cancelled = cancelled
         self._require_lease = require_lease
-        self._n_given = n_taken_over(study)
-        slots = executor.slots if self._rules.deterministic else None
-        self._view = StudyAsOf(study, slots, self._n_given)
-        self._open_ledger = partial(Ledger, study, self._view, space, settings or {})
+        n_given = n_taken_over(study)
+        n_slots = executor.slots if self._rules.deterministic else None
+        self._visibility = Visibility(n_slots, n_given)
+        view = StudyAsOf(study, n_slots, n_given)
+        self._scheduler = scheduler or QueueAndPruner(study, view.seen_by)
+        self._open_ledger = partial(Ledger, study, view, space, settings or {})
         self._ledger: Ledger
-        self._running: dict[int, _Running] = {}
-        # What the executor has and will speak of; others may run no more but not be stored yet.
+        self._running: dict[int, RunningTrial] = {}
+        # Trials that the executor will report on; others have stopped but are not stored yet.
         self._at_work: set[int] = set()
-        self._last_trouble = ""
-        self._next_look = 0.0
+        self._scheduled_pauses: set[int] = set()
+        self._next_check = 0.0
         self._watchdog = Watchdog(self._rules)
         self._is_pausing = False
 
-    def run(self) -> str:
-        """Why it ended: see `SearchResult.stopped_by`.
+    def run(self) -> StopReason:
+        """Runs trials until the budget is spent, and returns why it stopped.
 
         Raises:
-            StudyError: The study cannot be written any more. Trials that were on their way are
-                run again when the search goes on.
+            StudyError: The study cannot be written any more. Running trials are run again when
+                the search goes on.
             ExecutorError: Trials cannot be run.
         """
         try:
             self._take_over()
             while True:
-                stopped_by = self._fill_slots()
-                if not self._running:
-                    self._ledger.keep_total_time(self._budget.elapsed_s, at_once=True)
-                    return stopped_by
+                stop_reason = self._fill_slots()
+                if stop_reason is not None and not self._running:
+                    self._ledger.store_total_time(self._budget.elapsed_s, at_once=True)
+                    return stop_reason
                 self._listen()
-                self._look_around()
+                self._enforce_limits()
                 if self._interrupt.requested or self._budget.out_of_time:
                     self._pause_all()
         except StudyError as error:
@@ -151,7 +156,7 @@ class Driver:
                 stack.callback(self._pause_all)
 
     def _take_over(self) -> None:
-        """Puts in order what a driver that died left behind."""
+        """Requeues and announces trials that a driver left when it died."""
         recover(self._study, lambda number: len(self._checkpoints.latest(number)[1]))
         self._ledger = self._open_ledger()
         for record in self._ledger.ended.values():
@@ -160,68 +165,57 @@ class Driver:
 
     # Ask and submit
 
-    def _fill_slots(self) -> str:
+    def _fill_slots(self) -> StopReason | None:
+        """Starts trials in free slots; returns the reason if no further one is to begin."""
         while True:
-            reason = self._reason_to_wait(self._ledger.next_number)
-            if reason is not None:
-                return reason
-            self._submit(self._ledger.begin())
+            number = self._ledger.next_number
+            if (stop_reason := self._stop_reason(number)) is not None:
+                return stop_reason
+            has_free_slot = len(self._running) < self._executor.slots
+            if not has_free_slot or self._visibility.must_wait(number, self._running):
+                return None
+            turn = self._scheduler.next_turn(self._curves())
+            if turn is None:
+                return StopReason.EXHAUSTED
+            self._submit(turn)
 
-    def _reason_to_wait(self, number: int) -> str | None:
-        """Why that trial should not begin now; the reason to end if it is none to wait."""
+    def _stop_reason(self, number: int) -> StopReason | None:
+        """The reason why that trial should not begin, by budget and Ctrl-C."""
         n_begun = len(self._ledger.ended) + len(self._running)
-        spent = self._budget.spent(n_begun, lambda: self._ended_for(number))
-        if spent is not None:
-            return spent
-        if self._interrupt.requested:
-            return "interrupted"
-        if len(self._running) >= self._executor.slots:
-            return "no free slot"
-        if self._must_wait_for_others(number):
-            return "an earlier trial has not ended"
-        is_exhausted = getattr(self._study.sampler, "is_exhausted", None)
-        if is_exhausted and is_exhausted(self._view.seen_by(number)):
-            return "exhausted"
-        return None
+        spent = self._budget.spent(
+            n_begun, lambda: self._visibility.known(number, self._ledger.ended)
+        )
+        interrupted = StopReason.INTERRUPTED if self._interrupt.requested else None
+        return spent or interrupted
 
-    def _must_wait_for_others(self, number: int) -> bool:
-        """Whether a trial that this one must learn from is still on its way."""
-        first_unknown = number - self._executor.slots + 1
-        return self._rules.deterministic and any(n < first_unknown for n in self._running)
+    def _curves(self) -> Curves:
+        ledger = self._ledger
+        return Curves(ledger.waiting, self._running, ledger.ended, ledger.next_number)
 
-    def _ended_for(self, number: int) -> list[TrialRecord]:
-        """The trials that have ended, as far as that one may know."""
-        ended = self._ledger.ended
-        n_known = max(self._n_given, number - self._executor.slots + 1)
-        known = [n for n in ended if n < n_known] if self._rules.deterministic else list(ended)
-        return [ended[n] for n in sorted(known)]
-
-    def _submit(self, frozen: FrozenTrial) -> None:
+    def _submit(self, turn: Turn) -> None:
+        frozen = self._ledger.begin(turn.number)
         number = frozen.number
         checkpoint, rows = self._checkpoints.latest(number)
-        trial = Trial(
-            number,
-            derive_seed(self._seed, "trial", number),
-            checkpoint,
-            out_of_memory_before=has_met(frozen, OUT_OF_MEMORY),
-        )
         params = attribute(frozen, "params")
         frozen.intermediate_values = {row["epoch"]: row["loss"] for row in rows}
-        self._running[number] = _Running(frozen, list(rows), len(rows))
+        running = RunningTrial(frozen, list(rows), len(rows), turn.n_epochs)
+        self._running[number] = running
         self._watchdog.watch(number)
-        for observer in self._observers:
-            observer.on_trial_start(number, params)
+        self._observers.on_trial_start(number, params)
         # A driver may have died between the last epoch's checkpoint and its verdict.
-        verdict = self._verdict(self._running[number]) if rows else None
-        if verdict is None:
-            waits = self._rules.deterministic
-            folder = self._checkpoints.of(number)
-            self._executor.submit(Task(trial, params, list(rows), folder, waits))
-            self._at_work.add(number)
-        else:
-            self._end(number, *verdict)
+        if rows:
+            verdict, ending, reason = self._verdict(running)
+            if verdict is Verdict.STOP:
+                self._end(number, ending, reason)
+                return
+        out_of_memory_before = had_setback(frozen, OUT_OF_MEMORY)
+        seed = derive_seed(self._seed, "trial", number)
+        trial = Trial(number, seed, checkpoint, out_of_memory_before=out_of_memory_before)
+        folder = self._checkpoints.of(number)
+        self._executor.submit(Task(trial, params, list(rows), folder, self._rules.deterministic))
+        self._at_work.add(number)
 
-    # Listen, prune and tell
+    # Listen, stop and tell
 
     def _listen(self) -> None:
         self._watchdog.excuse()
@@ -240,69 +234,68 @@ class Driver:
         match event:
             case TrialStarted(number):
                 self._watchdog.start(number)
-            case EpochEnded(number, row, trouble):
-                self._report(trouble)
+            case EpochEnded(number, row, warning):
+                self._observers.warn(warning)
                 self._on_epoch(number, row)
-            case TrialEnded(number, ending, reason, log, trouble):
-                self._report(trouble)
-                if self._tries_again(running, ending, reason):
+            case TrialEnded(number, ending, reason, log, warning):
+                self._observers.warn(warning)
+                if self._retries(running, ending, reason):
                     self._put_back(number)
                 else:
                     self._end(number, ending, reason, log)
-            case TrialPaused(number, trouble):
-                self._report(trouble)
-                self._put_back(number)
-                if not (self._is_pausing or self._budget.out_of_time):
+            case TrialPaused(number, warning):
+                self._observers.warn(warning)
+                if not (
+                    number in self._scheduled_pauses
+                    or self._is_pausing
+                    or self._budget.out_of_time
+                ):
                     # Nobody else has asked for that: it was Ctrl-C.
                     self._interrupt.request()
+                self._put_back(number)
 
     def _on_epoch(self, number: int, row: dict[str, Any]) -> None:
         running = self._running[number]
         running.rows.append(row)
         running.frozen.intermediate_values[row["epoch"]] = row["loss"]
-        self._tell("the search", lambda observer: observer.on_epoch(number, row))
-        if verdict := self._verdict(running):
+        self._observers.on_epoch(number, row)
+        verdict, ending, reason = self._verdict(running)
+        if verdict is Verdict.STOP:
             self._executor.stop(number)
             self._at_work.discard(number)
-            self._end(number, *verdict)
+            self._end(number, ending, reason)
+            return
+        if verdict is Verdict.PAUSE or running.turn_is_over:
+            self._scheduled_pauses.add(number)
+            self._executor.pause(number)
         else:
             self._executor.go_on(number)
-            self._ledger.keep_curve(running.frozen, running.rows)
+        self._ledger.store_curve(running.frozen, running.rows)
 
-    def _verdict(self, running: _Running) -> tuple[Ending, str] | None:
-        """How and why a trial is to end after its last epoch; None if it may go on."""
-        frozen, row = running.frozen, running.rows[-1]
+    def _verdict(self, running: RunningTrial) -> tuple[Verdict, Ending, str]:
+        """The verdict on a trial after its last epoch, with ending and reason if it stops."""
+        number, row = running.frozen.number, running.rows[-1]
         if diverged(row["loss"], running.rows[0]["loss"]):
-            return Ending.DIVERGED, f"the loss became {row['loss']:g}"
-        # Some pruners remember in the storage which of their rungs a trial has passed.
-        frozen.system_attrs = self._storage.get_trial_system_attrs(frozen._trial_id)
-        if self._study.pruner.prune(self._view.seen_by(frozen.number), frozen):
-            return Ending.PRUNED, f"worse than others after epoch {row['epoch']}"
-        return None
+            return Verdict.STOP, Ending.DIVERGED, f"the loss became {row['loss']:g}"
+        verdict = self._scheduler.after_epoch(self._curves(), number)
+        return verdict, Ending.PRUNED, f"worse than others after epoch {row['epoch']}"
 
-    def _tries_again(self, running: _Running, ending: Ending, reason: str) -> bool:
-        """Whether a trial that ended by misfortune is to run once more."""
+    def _retries(self, running: RunningTrial, ending: Ending, reason: str) -> bool:
+        """Counts the setback of a trial that ended by misfortune; True if it runs once more."""
         frozen = running.frozen
         if ending is Ending.KILLED and self._interrupt.requested:
             # Whoever ends the search may have ended all of its processes.
             return True
-        made_progress = len(running.rows) > running.n_rows_before
-        has_continued = running.n_rows_before > 0
-        if ending is Ending.OUT_OF_MEMORY and self._rules.on_oom == "retry":
-            setback = OUT_OF_MEMORY
-        elif ending in (Ending.KILLED, Ending.LOST):
-            setback = reason
-        elif ending is Ending.FAILED and has_continued and not made_progress:
-            setback = BAD_CHECKPOINT
-        else:
+        setback = setback_of(ending, reason, running, retry_oom=self._rules.on_oom == "retry")
+        if setback is None:
             return False
         _, saved = self._checkpoints.latest(frozen.number)
-        if not may_try_again(self._storage, frozen, setback, len(saved)):
+        if not may_retry(setback, count_setback(self._storage, frozen, setback, len(saved))):
             return False
         if setback is BAD_CHECKPOINT:
             self._checkpoints.discard(frozen.number)
             reason = f"{BAD_CHECKPOINT} ({reason})"
-        self._report(f"trial {frozen.number} is tried again: {reason}")
+        self._observers.warn(f"trial {frozen.number} is tried again: {reason}")
         return True
 
     def _end(self, number: int, ending: Ending, reason: str = "", log: str = "") -> None:
@@ -312,48 +305,29 @@ class Driver:
         record = self._ledger.end(running.frozen, running.rows, ending, reason, log)
         del self._running[number]
         self._watchdog.forget(number)
-        self._ledger.keep_total_time(self._budget.elapsed_s)
+        self._ledger.store_total_time(self._budget.elapsed_s)
         self._announce_end(record)
 
     def _announce_end(self, record: TrialRecord) -> None:
         checkpoint, _ = self._checkpoints.latest(record.number)
         # If one could not keep it, the checkpoint stays, and the next run announces this again.
-        name = f"trial {record.number}"
-        if self._tell(name, lambda observer: observer.on_trial_end(record, checkpoint)):
+        if self._observers.on_trial_end(record, checkpoint):
             self._checkpoints.discard(record.number)
-
-    def _tell(self, name: str, tell: Callable[[Observer], None]) -> bool:
-        """Tells all observers; whether none failed, as on a full disk, which ends no search."""
-        all_well = True
-        for observer in self._observers:
-            try:
-                tell(observer)
-            except OSError as error:
-                all_well = False
-                self._report(f"what {name} leaves cannot be kept: {one_line(error)}")
-        return all_well
-
-    def _report(self, trouble: str) -> None:
-        """Tells of trouble, once as long as it stays the same."""
-        if trouble and trouble != self._last_trouble:
-            for observer in self._observers:
-                observer.on_trouble(trouble)
-        self._last_trouble = trouble or self._last_trouble
 
     # Break off
 
-    def _look_around(self) -> None:
-        """Ends what has taken too long or is not wanted any more."""
+    def _enforce_limits(self) -> None:
+        """Ends trials that have exceeded a limit or that the user has cancelled."""
         now = time.monotonic()
-        if now < self._next_look:
+        if now < self._next_check:
             return
-        self._next_look = now + POLL_S
+        self._next_check = now + POLL_S
         self._watchdog.excuse()
         self._require_lease()
         for number in self._cancelled() & self._running.keys():
             self._kill(number)
             self._end(number, Ending.CANCELLED, "cancelled by the user")
-        for number, reason in self._watchdog.overstayed().items():
+        for number, reason in self._watchdog.exceeded_limit().items():
             self._kill(number)
             self._end(number, Ending.TIMED_OUT, reason)
 
@@ -362,7 +336,7 @@ class Driver:
         self._at_work.discard(number)
 
     def _pause_all(self) -> None:
-        """Puts all that runs back into the queue, with a checkpoint where there can be one."""
+        """Requeues all running trials, with a checkpoint where there can be one."""
         self._is_pausing = True
         try:
             for number in self._at_work:
@@ -378,6 +352,7 @@ class Driver:
 
     def _put_back(self, number: int) -> None:
         self._ledger.put_back(self._running.pop(number).frozen)
+        self._scheduled_pauses.discard(number)
         self._watchdog.forget(number)
 
     def _abandon(self, *, may_save: bool) -> None:

@@ -1,6 +1,6 @@
-"""The trials of a study, as its one driver reads and writes them."""
+"""Trials of a study as its driver reads and writes them."""
 
-import heapq
+import bisect
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,12 +20,12 @@ LARGEST_SHARE_OF_TIME = 0.02
 
 
 class Ledger:
-    """Begins, ends and puts back trials; it is the only one who writes them.
+    """Begins, ends and requeues the trials of a study; nothing else writes them.
 
     Args:
-        study: Where they are; nobody else drives it.
+        study: The study; nobody else drives it.
         view: The study as its trials may see it.
-        space: What is searched.
+        space: The search space.
         settings: Kept with each trial: what may differ from run to run.
 
     Attributes:
@@ -53,36 +53,43 @@ class Ledger:
         for trial in study.get_trials(deepcopy=False):
             self._ids.append(trial._trial_id)
             if not trial.state.is_finished():
-                heapq.heappush(self._waiting, trial.number)
+                bisect.insort(self._waiting, trial.number)
             elif has_ended(trial):
                 self.ended[trial.number] = record_of(trial)
 
     @property
+    def waiting(self) -> Sequence[int]:
+        """The numbers of the trials in the queue, in order."""
+        return self._waiting
+
+    @property
     def next_number(self) -> int:
-        """The trial to run next: the first of the queue, else a new one."""
+        """The first trial of the queue; where it is empty, the number of a new one."""
         return self._waiting[0] if self._waiting else len(self._ids)
 
-    def begin(self) -> FrozenTrial:
-        """The trial to run next, with its parameters: those it has, or a new proposal."""
-        if not self._waiting:
-            self._create()
-        number = heapq.heappop(self._waiting)
+    def begin(self, number: int | None = None) -> FrozenTrial:
+        """Starts a waiting trial, or a new one if None, with its parameters or a new proposal."""
+        if number is None:
+            number = self._create()
+        self._waiting.remove(number)
         trial_id = self._ids[number]
         trial = self._storage.get_trial(trial_id)
         if trial.state == TrialState.WAITING:
             self._storage.set_trial_state_values(trial_id, TrialState.RUNNING)
         if attribute(trial, "params") is None:
             study = self._view.seen_by(number)
-            self._keep(trial_id, params=suggest_params(self._space, optuna.Trial(study, trial_id)))
-        self._keep(trial_id, settings=self._settings)
+            self._set_attributes(
+                trial_id, params=suggest_params(self._space, optuna.Trial(study, trial_id))
+            )
+        self._set_attributes(trial_id, settings=self._settings)
         return self._storage.get_trial(trial_id)
 
-    def keep_curve(self, trial: FrozenTrial, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Keeps the learning curve of a trial that still runs, where that costs little."""
+    def store_curve(self, trial: FrozenTrial, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Stores the learning curve of a running trial, where that costs little."""
         started = time.monotonic()
         if started < self._next_store:
             return
-        self._keep(trial._trial_id, epochs=list(rows))
+        self._set_attributes(trial._trial_id, epochs=list(rows))
         now = time.monotonic()
         self._next_store = now + (now - started) / LARGEST_SHARE_OF_TIME
 
@@ -94,13 +101,12 @@ class Ledger:
         reason: str,
         log: str,
     ) -> TrialRecord:
-        """Stores the end of a trial; its record."""
+        """Stores the end of a trial and returns its record."""
         trial_id = trial._trial_id
         for row in rows:
             self._storage.set_trial_intermediate_value(trial_id, row["epoch"], row["loss"])
-        told = {"reason": reason, "log": log}
-        told = {name: text for name, text in told.items() if text}
-        self._keep(trial_id, epochs=list(rows), ending=ending, **told)
+        texts = {name: text for name, text in (("reason", reason), ("log", log)) if text}
+        self._set_attributes(trial_id, epochs=list(rows), ending=ending, **texts)
         best = best_row(rows)
         value = best["loss"] if best and ending.finished else None
         self._study.tell(trial.number, value, ending.state)
@@ -111,27 +117,29 @@ class Ledger:
         return record
 
     def put_back(self, trial: FrozenTrial) -> None:
-        """Back into the queue, under its own number and with its own parameters."""
+        """Requeues a trial under its own number and with its own parameters."""
         self._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
-        heapq.heappush(self._waiting, trial.number)
+        bisect.insort(self._waiting, trial.number)
 
-    def keep_total_time(self, elapsed_s: float, *, at_once: bool = False) -> None:
-        """Stores how long all runs have taken together, once a second unless `at_once`."""
+    def store_total_time(self, elapsed_s: float, *, at_once: bool = False) -> None:
+        """Stores the seconds of all runs together, once a second unless `at_once`."""
         if at_once or elapsed_s >= self._next_time_s:
             self._next_time_s = elapsed_s + 1.0
             set_attribute(self._study, "total_time", self._earlier_s + elapsed_s)
 
-    def _create(self) -> None:
-        """Adds a trial to the queue.
+    def _create(self) -> int:
+        """Adds a trial to the queue; returns its number.
 
         If the storage went away in between, there may be one more, which nobody knows of yet.
         """
+        number = len(self._ids)
         self._storage.create_new_trial(self._study._study_id)
         trials = self._study.get_trials(deepcopy=False)
         for trial in trials[len(self._ids) :]:
             self._ids.append(trial._trial_id)
-            heapq.heappush(self._waiting, trial.number)
+            bisect.insort(self._waiting, trial.number)
+        return number
 
-    def _keep(self, trial_id: int, **attributes: Any) -> None:
+    def _set_attributes(self, trial_id: int, **attributes: Any) -> None:
         for name, value in attributes.items():
             self._storage.set_trial_user_attr(trial_id, PREFIX + name, value)

@@ -31,7 +31,7 @@ class TrialRules:
         if self.on_oom not in OUT_OF_MEMORY_RULES:
             raise ValueError(f"on_oom must be 'fail' or 'retry', but got {self.on_oom!r}.")
 
-    def overstayed(self, since_start_s: float, since_epoch_s: float) -> str:
+    def exceeded_limit(self, since_start_s: float, since_epoch_s: float) -> str:
         """Why a trial must be ended now; empty if it may go on.
 
         Args:

@@ -131,13 +131,13 @@ class Session:
 
 @contextmanager
 def open_session(
-    plan: SearchPlan, on_trouble: Callable[[str], None] = lambda line: None
+    plan: SearchPlan, on_warning: Callable[[str], None] = lambda line: None
 ) -> Iterator[Session]:
     """Opens the plan's study, for this process alone, while the block runs.
 
     Args:
         plan: What is searched, and where it is kept.
-        on_trouble: Told in one line what must be waited for, such as a database that is away.
+        on_warning: Told in one line what must be waited for, such as a database that is away.
 
     Raises:
         StudyError: It cannot be opened, is in use, or was started with something else.
@@ -151,8 +151,8 @@ def open_session(
         stack.callback(close_storage, opened)
         lease = None
         if (server := lease_url(opened)) is not None:
-            lease = stack.enter_context(Lease(server, plan.study_name, on_wait=on_trouble))
-        patient = PatientStorage(opened, name=safe_url(url), on_trouble=on_trouble)
+            lease = stack.enter_context(Lease(server, plan.study_name, on_wait=on_warning))
+        patient = PatientStorage(opened, name=safe_url(url), on_warning=on_warning)
         storage = MirroredStorage(patient)
         before = newest_name(storage, plan.study_name)
         if plan.fresh and before is not None and plan.output_dir is not None:
@@ -167,7 +167,7 @@ def open_session(
         seed = settle_seed(study, plan.seed)
         study.sampler = choose_sampler(plan.sampler, plan.space, seed)
         study.pruner = choose_pruner(plan.pruner, plan.num_epochs)
-        take_over(study, plan.space, plan.earlier, on_trouble)
+        take_over(study, plan.space, plan.earlier, on_warning)
         if attribute(study, "begun") is None:
             _begin(study, plan)
         identity = {"study_name": study.study_name, "seed": seed, "storage": safe_url(url)}

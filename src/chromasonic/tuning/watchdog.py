@@ -62,11 +62,11 @@ class Watchdog:
             if times.started_at is not None:
                 times.started_at += own_s
 
-    def overstayed(self) -> dict[int, str]:
+    def exceeded_limit(self) -> dict[int, str]:
         """The trials that must be ended, and why."""
         now = time.monotonic()
         found = {
-            number: self._rules.overstayed(now - times.started_at, now - times.heard_at)
+            number: self._rules.exceeded_limit(now - times.started_at, now - times.heard_at)
             for number, times in self._times.items()
             if times.started_at is not None
         }
