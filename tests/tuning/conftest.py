@@ -94,9 +94,10 @@ class Search:
         rules=None,
         cancelled=set,
         observers=(),
+        scheduler=None,
         **limits,
     ):
-        """Why the driver ended; `end_after` epochs of this run it is asked to."""
+        """Runs a driver, which is asked to end after `end_after` epochs; its stop reason."""
         interrupt = Interrupt()
         recorder = Recorder(interrupt, end_after)
         self.told = recorder.told
@@ -107,6 +108,7 @@ class Search:
             Budget(n_trials, **limits),
             seed=self.seed,
             rules=rules,
+            scheduler=scheduler,
             observers=[recorder, *observers],
             interrupt=interrupt,
             checkpoints=checkpoints,
