@@ -34,7 +34,7 @@ BOUNDS = {
 
 
 def arguments() -> argparse.Namespace:
-    """What the command line says; by default about two minutes on one core."""
+    """Parses the command line; the defaults take about two minutes on one core."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tunes", type=int, default=60, help="before they are split")
     parser.add_argument("--epochs", type=int, default=1, help="most epochs of a training")

@@ -65,7 +65,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Reading:
-    """What came of a tune; its notes are `UNREAD` unless both readers agreed."""
+    """Result of reading a tune; its notes are `UNREAD` unless both readers agreed."""
 
     source: Source
     outcome: str
@@ -173,7 +173,7 @@ def to_npz(arrays: dict[str, np.ndarray]) -> bytes:
 
 
 def is_usable(tune: AbcTune) -> bool:
-    """Whether a tune has a length and a compass that models can work with."""
+    """True if a tune has a length and a compass that models can work with."""
     if not SHORTEST <= len(tune.pitches) <= LONGEST:
         return False
     return bool(np.all((tune.pitches >= LOWEST_PITCH) & (tune.pitches <= HIGHEST_PITCH)))

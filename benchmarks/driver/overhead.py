@@ -1,4 +1,4 @@
-"""What the driver itself costs: trials are simulated, so all the time there is is its own.
+"""Cost of the driver: trials are simulated, so that all measured time is the driver's.
 
 Writes `overhead.json`, of which it does what is missing, and `overhead.png` of the large cluster.
 """
@@ -118,7 +118,7 @@ def main() -> None:
 
 
 def plot(results: dict) -> None:
-    """How many trials a second the large cluster's driver manages, as trials add up."""
+    """Trials a second of the driver of a large cluster, against the number of trials."""
     import matplotlib
 
     matplotlib.use("agg")

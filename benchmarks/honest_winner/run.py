@@ -132,7 +132,7 @@ def run(seed: int, corpus: Corpus, folder: Path) -> dict:
 
 
 def on_test(search: FinishedSearch, workplace: Workplace, trial: int, params: dict) -> TuneNats:
-    """What a configuration loses on the test tunes, on the mean of the further seeds."""
+    """Mean test loss of a configuration over the further seeds."""
     wanted = [Training(trial, repeat, params) for repeat in FURTHER_REPEATS]
     models = train_again(search, wanted, workplace).values()
     return TuneNats.mean([model.tune_nats(search.test) for model in models])

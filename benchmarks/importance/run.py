@@ -1,4 +1,4 @@
-"""What tools say of parameters that do nothing, after 50 trials of a noisy search.
+"""Importance of idle parameters by several tools, after 50 trials of a noisy search.
 
 OMP_NUM_THREADS=1 python benchmarks/importance/run.py --seeds 10
 """
@@ -126,7 +126,7 @@ def measured(seeds: int) -> list[dict[str, object]]:
 def row_of(
     problem: str, source: str, method: str, found: list[Mapping], seconds: float
 ) -> dict[str, object]:
-    """What a method said over all seeds."""
+    """Importances of a method over all seeds."""
     said = [shares for shares in found if shares]
     idle = list(NOISE) if problem != "pure noise" else list(SPACE)
     within = {

@@ -1,4 +1,4 @@
-"""What of two methods is smaller, by a paired bootstrap over the seeds of each problem."""
+"""Ratio of two methods' regrets, by a paired bootstrap over the seeds of each problem."""
 
 from collections import defaultdict
 from dataclasses import dataclass

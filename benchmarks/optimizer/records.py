@@ -15,7 +15,7 @@ Runs = dict[tuple[str, int], np.ndarray]
 
 
 def results_file(peer: str) -> Path:
-    """Where the runs of a method are kept."""
+    """File that holds the runs of a method."""
     return RESULTS / f"{peer}.jsonl"
 
 

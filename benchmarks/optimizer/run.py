@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def fits(peer: str, problem: Problem) -> bool:
-    """Whether the two are for each other: `chromasonic` runs as a sampler for conditions alone."""
+    """True if the peer runs on the problem: the sampler peer runs on conditional ones alone."""
     has_conditions = any(parameter.when for parameter in problem.space.values())
     return peer in KNOW_CONDITIONS if has_conditions else peer != "chromasonic_sampler"
 
@@ -62,7 +62,7 @@ def attempt(peer: str, problem: Problem, seed: int) -> None:
 def run(
     peer: Peer, problem: Problem, seed: int, n_evaluations: int = N_EVALUATIONS
 ) -> dict[str, Any]:
-    """What one method saw on one problem, and the CPU seconds it thought.
+    """Values that a method observed on a problem, and its CPU seconds.
 
     `noiseless` is left out where it is the same as `observed`.
     """

@@ -98,7 +98,7 @@ def row(peer: str, shown: list[Comparison], logs: Comparison) -> list[str]:
 
 
 def reached_after(ours: Runs, theirs: Runs) -> str:
-    """How many evaluations bring ours to where the peer ends, on the pairs that both have."""
+    """Evaluations that ours needs to reach the peer's last value, on common pairs."""
     shared = ours.keys() & theirs.keys()
     target = mean_curve({key: theirs[key] for key in shared})[-1]
     reached = np.flatnonzero(mean_curve({key: ours[key] for key in shared}) <= target)

@@ -1,4 +1,4 @@
-r"""How late the median pruner must start, so that slow starters are not thrown away.
+r"""Start of the median pruner at which slow starters are not thrown away.
 
     chromasonic search --n-trials 32 --epochs 20 --n-sequences 500 --sampler random \
         --tokens pitch --pruner none --seed 1 --device cpu --space benchmarks/small_lstm.toml \
@@ -59,7 +59,7 @@ def keep(results: Path) -> None:
 
 
 def outcome(curves: list[list[float]], orders: list[np.ndarray], start: int) -> dict[str, float]:
-    """What pruning from epoch `start` on saves and costs, over all orders.
+    """Savings and cost of pruning from epoch `start` on, over all orders.
 
     `regret` is how much worse, in nats, the best trial that was left is than the best of all.
     """

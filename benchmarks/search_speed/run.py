@@ -194,7 +194,7 @@ def best_within(history: list[dict], cpu_s: float) -> float:
 
 
 def ratio_of_means(rows: list[dict], time: str) -> dict[str, float]:
-    """How much longer the tutorial takes on average; 95% interval by a bootstrap over seeds."""
+    """Mean ratio of the tutorial's time to ours; 95% interval by a bootstrap over seeds."""
     theirs = np.array([row[f"tutorial_{time}"] for row in rows])
     ours = np.array([row[f"chromasonic_{time}"] for row in rows])
     chosen = np.random.default_rng(0).integers(len(rows), size=(BOOTSTRAPS, len(rows)))
@@ -211,7 +211,7 @@ def geometric_mean(ratios: list[float]) -> dict[str, float]:
 
 
 def cached(name: str, run: Callable[..., Any], *arguments: Any) -> Any:
-    """What a run returned, from its file if it has one."""
+    """Result of a run, from its file if it has one."""
     path = RUNS / f"{name}.json"
     if not path.exists():
         outcome = run(*arguments)

@@ -55,7 +55,7 @@ class TooSlow(BaseException):
 
 @dataclass
 class Outcome:
-    """What became of the damaged files of one kind.
+    """Outcomes of the damaged files of one kind.
 
     Attributes:
         files: How many there were.
@@ -79,7 +79,7 @@ class Outcome:
 
 
 def fuzz(count: int, seed: int) -> dict[str, dict[str, object]]:
-    """What became of `count` files of all kinds, each kind in a process of its own."""
+    """Outcomes of `count` files of all kinds, each kind in a process of its own."""
     results = {}
     for name, kind in KINDS.items():
         with ProcessPoolExecutor(max_workers=1) as pool:
@@ -89,7 +89,7 @@ def fuzz(count: int, seed: int) -> dict[str, dict[str, object]]:
 
 
 def fuzz_kind(name: str, count: int, seed: int) -> Outcome:
-    """What became of `count` files of a kind."""
+    """Outcomes of `count` files of a kind."""
     resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
     signal.signal(signal.SIGALRM, _stop)
     result = Outcome(count)
@@ -124,7 +124,7 @@ def damaged_file(name: str, number: int, seed: int) -> bytes:
 
 
 def _read(name: str, content: bytes, folder: Path) -> str:
-    """What became of one file."""
+    """Outcome of one file."""
     if name != "zip":
         file = FoundFile("damaged" + KINDS[name].suffix, content)
         return _verdict(read_tunes([SOUND, file], "both", OPTIONS))

@@ -1,4 +1,4 @@
-"""How fast a user's files are read, and what becomes of damaged ones.
+"""Speed of reading tune files, and outcomes of damaged ones.
 
     python benchmarks/tune_files/run.py --mutated 100000
 

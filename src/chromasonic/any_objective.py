@@ -1,4 +1,4 @@
-"""Tuning anything that gives a number, with the same files and guarantees as melody models."""
+"""`tune`: hyperparameter search for any objective."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -54,7 +54,7 @@ def tune(
     accept_changed_source: bool = False,
     verbose: bool = True,
 ) -> SearchResult:
-    """The best parameters of an objective, and all trials.
+    """Searches the parameters of an objective.
 
     A call with the same `output_dir` (or `storage`) and study name goes on where the last one
     stopped.

@@ -1,4 +1,4 @@
-"""The errors of chromasonic's own domain.
+"""Errors of chromasonic's own domain.
 
 ::
 

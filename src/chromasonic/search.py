@@ -1,4 +1,4 @@
-"""One search from its plan to its files, whatever is tuned."""
+"""One search, from its plan to its result files."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ MoreObservers = Callable[[Session, SearchResult], Iterable[Observer]]
 
 @dataclass(frozen=True)
 class Run:
-    """What may differ from one run of a search to the next.
+    """Settings that may differ from one run of a search to the next.
 
     Attributes:
         budget: How long it goes on.
@@ -50,7 +50,7 @@ def run_search(
     observers: MoreObservers = lambda session, before: (),
     in_words: bool = True,
 ) -> SearchResult:
-    """What a search has found when its budget is spent, or when it is told to stop.
+    """Runs a search until its budget is spent or it is interrupted, and returns its result.
 
     Args:
         plan: What is searched.

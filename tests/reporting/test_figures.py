@@ -157,7 +157,7 @@ def test_without_matplotlib_the_error_says_what_to_install(result, tmp_path, mon
 
 
 def modules_loaded_by(code):
-    """Which of the modules that must not be loaded a new interpreter has after `code`."""
+    """Forbidden modules that a new interpreter has loaded after `code`."""
     code += (
         "\nimport sys"
         "\nunwanted = {'torch', 'matplotlib', 'matplotlib.pyplot'}"
@@ -407,7 +407,7 @@ def test_limits_of_a_maximised_objective_are_those_of_its_mirror_image():
 
 
 def maximised(result, trials, **description):
-    """What `tune(..., maximize=True)` leaves: values with the objective's own sign."""
+    """Result of `tune(..., maximize=True)`: values with the objective's own sign."""
     return result(trials, direction="maximize", objective="mine.accuracy", **description)
 
 

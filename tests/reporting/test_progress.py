@@ -18,7 +18,7 @@ def terminal():
 
 
 def show(console, before, trials, n_trials=3):
-    """What the console shows of these trials."""
+    """Lines that the console shows of these trials."""
     with ProgressDisplay(console, before, n_trials, num_epochs=5) as display:
         for trial in trials:
             display.on_trial_start(trial.number, trial.params)

@@ -81,7 +81,7 @@ def test_a_crash_in_the_middle_of_writing_leaves_the_old_files(
 
 @pytest.fixture
 def writes(monkeypatch):
-    """How often the files were written."""
+    """Number of times that the files were written."""
     counted = []
     monkeypatch.setattr(
         "chromasonic.reporting.result_files.write_result_files",

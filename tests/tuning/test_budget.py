@@ -17,7 +17,7 @@ def trials(*values):
 
 
 def spent(budget, ended):
-    """Why no trial should follow these, if none is on its way."""
+    """The reason why no trial should follow these, if none is running."""
     return budget.spent(len(ended), lambda: ended)
 
 

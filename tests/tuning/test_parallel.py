@@ -63,7 +63,7 @@ def until(is_so):
 
 
 def once(file):
-    """Whether this is the first time that anybody asks."""
+    """True the first time that it is called."""
     try:
         file.touch(exist_ok=False)
     except FileExistsError:
@@ -76,7 +76,7 @@ def endings(search):
 
 
 def starts(search):
-    """How often each trial has begun in the last run."""
+    """Number of times that each trial has begun in the last run."""
     numbers = [event[1] for event in search.told if event[0] == "start"]
     return {number: numbers.count(number) for number in numbers}
 

@@ -65,7 +65,7 @@ class PlacedParameter(BayesParameter):
 
     @property
     def is_continuous(self) -> bool:
-        """Whether all places differ."""
+        """True if all places differ."""
         return self._parameter.n_values is None
 
     @property
@@ -94,7 +94,7 @@ class PlacedParameter(BayesParameter):
 
 
 def bounds(name: str, parameter: Parameter) -> Any:
-    """What the package is told of the parameter."""
+    """Bounds and type of the parameter as the package wants them."""
     if isinstance(parameter, Categorical):
         return list(parameter.choices)
     return PlacedParameter(name, parameter)

@@ -18,7 +18,7 @@ def equal_to_another(
     other: Population | None,
     is_duplicate: np.ndarray,
 ) -> np.ndarray:
-    """Which points there are again: in `other`, or later in `pop` where there is no other.
+    """Mask of duplicates: points also in `other`, or later in `pop` if there is no other.
 
     In place of comparing all pairs, for `MixedVariableDuplicateElimination`.
 

@@ -59,7 +59,7 @@ class SMAC:
 
 
 def conditions(space: Space, configurations: ConfigurationSpace) -> list[InCondition]:
-    """When there is a parameter; none here depends on more than one other."""
+    """Condition of a parameter; none here depends on more than one other."""
     return [
         InCondition(configurations[name], configurations[parent], list(values))
         for name, parameter in space.items()

@@ -1,4 +1,4 @@
-"""What a method is judged on: a space, a function to minimise, and what is known of it."""
+"""Benchmark problems: a space, a function to minimise, and its best known value."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Problem:
     n_random: int = 2000
 
     def evaluate(self, params: Params, rng: np.random.Generator) -> float:
-        """What a method sees at this point; noise comes from `rng`."""
+        """Observed value at this point; noise comes from `rng`."""
         return self.noiseless(params) if self.observe is None else self.observe(params, rng)
 
     @cached_property

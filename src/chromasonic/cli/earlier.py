@@ -1,4 +1,4 @@
-"""The result of an earlier search, from where the user says it is."""
+"""Result of the earlier search that `--from` names."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 
 def read_earlier(place: str | None, study_name: str | None) -> "SearchResult | None":
-    """What the search in a directory, or at a database URL, has found; None without a place.
+    """Result of the search in a directory or at a database URL; None without a place.
 
     Raises:
         StudyError: There is none, or there are several.

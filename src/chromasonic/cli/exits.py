@@ -1,4 +1,4 @@
-"""How a command ends: exit codes, and errors in one line."""
+"""Exit codes of commands, and errors in one line."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,8 +41,8 @@ def require_extra(package: str, extra: str) -> None:
         )
 
 
-def leave(stopped_by: str | None, *, found: bool) -> None:
-    """Ends a search's command with the code that tells how the search ended."""
+def exit_by_result(stopped_by: str | None, *, found: bool) -> None:
+    """Exits with the code of a search's stop reason."""
     if stopped_by == "interrupted":
         raise typer.Exit(INTERRUPTED)
     if not found:

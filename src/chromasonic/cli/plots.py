@@ -1,4 +1,4 @@
-"""Drawing what a command has found."""
+"""Plots of a search, for commands with `--plot`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

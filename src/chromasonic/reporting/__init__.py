@@ -1,1 +1,1 @@
-"""What a finished search looks like: text, files, figures."""
+"""Text, files and figures of a search."""

@@ -1,4 +1,4 @@
-"""Generated melodies beside people's, as a table that reads well as text and as Markdown."""
+"""Table of measures of generated melodies beside people's, in text and Markdown."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,7 @@ _NAMES = {
 
 
 def table_lines(comparison: Mapping[str, Any]) -> list[str]:
-    """A row for each measure, and below it what the numbers are.
+    """Lines of the table: a row for each measure, notes below.
 
     Args:
         comparison: A `melody_generation.comparison.Comparison` as `dataclasses.asdict` gives it.

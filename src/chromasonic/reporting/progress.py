@@ -1,4 +1,4 @@
-"""How a search goes, on the terminal: a live line, or plain ones where there is no terminal."""
+"""Progress on the terminal: a live line, or plain lines where there is no terminal."""
 
 import time
 from collections.abc import Mapping
@@ -59,21 +59,21 @@ class ProgressDisplay(Observer):
             self._live.stop()
 
     def on_trial_start(self, number: int, params: Mapping[str, Any]) -> None:
-        """Shows what a trial tries."""
+        """Shows the parameters of a trial."""
         self._say(f"trial {number}: {params_line(params)}")
         self._show(f"trial {number}")
 
     def on_epoch(self, number: int, row: Mapping[str, Any]) -> None:
-        """Shows how far a trial is."""
+        """Shows the epoch and loss of a trial."""
         loss = self._sign * row["loss"]
         self._show(f"trial {number}, epoch {row['epoch']}{self._of_epochs}: {loss:.4f}")
 
     def on_warning(self, message: str) -> None:
-        """Shows what has gone wrong."""
+        """Shows a warning."""
         self._say(message)
 
     def on_trial_end(self, record: TrialRecord, checkpoint: Path | None) -> None:
-        """Shows what became of a trial."""
+        """Shows the ending of a trial."""
         if record.number in self._known:
             return
         self._n_ended += 1

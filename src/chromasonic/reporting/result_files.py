@@ -1,4 +1,4 @@
-"""The files a search leaves, and when they are written."""
+"""Result files of a search, and when they are written."""
 
 import json
 import math
@@ -131,7 +131,7 @@ class ResultFiles(Observer):
         self._next_write = clock()
 
     def on_epoch(self, number: int, row: Mapping[str, Any]) -> None:
-        """Writes what a trial that ended shortly before has left to write."""
+        """Writes the files if a trial has ended since they were last written."""
         self._write_if_due()
 
     def on_trial_end(self, record: TrialRecord, checkpoint: Path | None) -> None:

@@ -1,4 +1,4 @@
-"""A finished search in words."""
+"""Text of reports and progress lines."""
 
 import json
 from collections import Counter
@@ -13,7 +13,7 @@ WINNER_FILE = "winner.json"
 
 
 def read_winner(folder: Path) -> dict[str, Any] | None:
-    """What `winner.json` in a search's directory says; None if there is none to be read."""
+    """Contents of `winner.json` in a search's directory; None if there is none."""
     try:
         found: dict[str, Any] = json.loads((folder / WINNER_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -59,7 +59,7 @@ def _row(candidate: Mapping[str, Any]) -> str:
 
 
 def _optimism(candidates: list[Mapping[str, Any]]) -> str:
-    """How much better the search's best loss looked than the same configuration is."""
+    """Optimism of the search's best loss against the same configuration trained again."""
     best = min(candidates, key=lambda candidate: candidate["search_loss"])
     again = sum(best["losses"]) / len(best["losses"])
     return (
@@ -96,7 +96,7 @@ def report(
 
 
 def summary_lines(result: SearchResult) -> list[str]:
-    """What was searched, how it ended, and the best value beside the baselines."""
+    """Summary of a search: space, endings, and the best value beside the baselines."""
     lines = []
     if study_name := result.get("study_name"):
         lines.append(f"Study: {study_name} (seed {result.get('seed')})")
@@ -120,7 +120,7 @@ def summary_lines(result: SearchResult) -> list[str]:
 
 
 def beginning_lines(before: SearchResult, n_trials: int) -> list[str]:
-    """What is said when a search begins or goes on.
+    """Lines to show when a search begins or goes on.
 
     Args:
         before: The search as it stands.
@@ -138,7 +138,7 @@ def beginning_lines(before: SearchResult, n_trials: int) -> list[str]:
 
 
 def earlier_line(earlier: Mapping[str, Any]) -> str:
-    """What a search has taken over from an earlier one, and what kept the others out."""
+    """Number of trials taken over from an earlier search, and why others did not fit."""
     study = f"{earlier['study_name']} in {earlier['storage']}"
     misfits = ", ".join(f"{name} {count}" for name, count in earlier["misfits"].items())
     others = f" (others do not: {misfits})" if misfits else ""
@@ -146,7 +146,7 @@ def earlier_line(earlier: Mapping[str, Any]) -> str:
 
 
 def ending_lines(result: SearchResult, folder: Path | None) -> list[str]:
-    """What is said when a search ends, or is stopped.
+    """Lines to show when a search ends or is stopped.
 
     Args:
         result: What it found.
@@ -166,7 +166,7 @@ def ending_lines(result: SearchResult, folder: Path | None) -> list[str]:
 
 
 def importance_lines(result: SearchResult) -> list[str]:
-    """What each hyperparameter explains of the variance of the value, most important first."""
+    """Share of variance explained by each hyperparameter, the most important first."""
     if not result.importance:
         return ["Importance of hyperparameters: not enough data yet"]
     width = max(len(effect.name) for effect in result.importance)
@@ -181,7 +181,7 @@ def importance_lines(result: SearchResult) -> list[str]:
 
 
 def value_name(result: Mapping[str, Any]) -> str:
-    """What the values of a search are called: those of models are losses."""
+    """Name of the objective value: a loss for models."""
     return "value" if "objective" in result else "loss"
 
 
@@ -208,7 +208,7 @@ def params_line(params: Mapping[str, Any]) -> str:
 
 
 def _parts(trial: TrialRecord, factors: Sequence[str]) -> str:
-    """What each factor has of a trial's loss at its best epoch, where there are several."""
+    """Losses by factor (duration, pitch) at a trial's best epoch, where there are several."""
     row = next((row for row in trial.learning_curve if row["epoch"] == trial.best_epoch), {})
     return ", ".join(
         f"{name} {row[f'{name}_loss']:.4f}" for name in factors if f"{name}_loss" in row

@@ -1,1 +1,1 @@
-"""Trials: what is tuned, who drives it, where it runs and what is remembered."""
+"""Trials of a search: objective, driver, executors, storage, records."""

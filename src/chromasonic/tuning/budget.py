@@ -56,7 +56,7 @@ class Budget:
 
     @property
     def out_of_time(self) -> bool:
-        """Whether this run has used up its seconds."""
+        """True once this run has used up its seconds."""
         return self.timeout_s is not None and self.elapsed_s >= self.timeout_s
 
     def spent(self, n_begun: int, ended: Callable[[], Sequence[TrialRecord]]) -> StopReason | None:

@@ -1,4 +1,4 @@
-"""Trials that the user wants to end, said through files from anywhere."""
+"""Cancellation of single trials, requested through files in the output directory."""
 
 import time
 from contextlib import suppress
@@ -43,7 +43,7 @@ class Cancellations:
         self._remove()
 
     def _remove(self) -> list[Path]:
-        """What was in the folder, which is gone then if nothing has come meanwhile."""
+        """Removes the folder unless a new request has come; returns the names that were in it."""
         found: list[Path] = []
         # A disk that is away for a while must end no search.
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""What a trial needs to continue, on disk: written whole or not at all.
+"""Checkpoints on disk, written whole or not at all.
 
 `<folder>/epoch-<n>/` holds what `Epoch.save` wrote after epoch n, and `epochs.json`, the
 learning curve up to there.
@@ -19,7 +19,7 @@ EpochRow = dict[str, Any]
 def save_checkpoint(
     folder: Path, epochs: Sequence[EpochRow], save: Callable[[Path], None]
 ) -> Path:
-    """The folder of the new checkpoint; older ones of the same trial are gone."""
+    """Writes a checkpoint, deletes older ones of the same trial, and returns the new folder."""
     target = folder / f"epoch-{len(epochs)}"
     if target.exists():
         return target
@@ -47,14 +47,14 @@ def latest_checkpoint(folder: Path) -> tuple[Path, list[EpochRow]] | None:
 
 
 def discard_checkpoints(folder: Path) -> None:
-    """Deletes the checkpoints of a trial; at no moment does half a one look like a whole one."""
+    """Deletes the checkpoints of a trial; at no moment does half a checkpoint look whole."""
     for checkpoint in _checkpoints(folder):
         _delete(checkpoint)
     shutil.rmtree(folder, ignore_errors=True)
 
 
 class CheckpointFolders:
-    """Where the trials of one study keep their checkpoints.
+    """Checkpoint folders of the trials of one study.
 
     Args:
         root: Holds a folder for each unfinished trial; None to keep no checkpoints.
@@ -70,7 +70,7 @@ class CheckpointFolders:
         return self._root and self._root / str(number) / self._identity
 
     def hold(self, number: int) -> bool:
-        """Whether a trial has a folder."""
+        """True if a trial has a folder."""
         folder = self.of(number)
         return folder is not None and folder.exists()
 

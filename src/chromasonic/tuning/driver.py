@@ -18,7 +18,7 @@ from chromasonic.errors import StudyError, StudyInUse
 from chromasonic.tuning.budget import Budget, StopReason
 from chromasonic.tuning.checkpoints import CheckpointFolders
 from chromasonic.tuning.deterministic_view import StudyAsOf
-from chromasonic.tuning.earlier import n_taken_over
+from chromasonic.tuning.earlier import n_trials_from_earlier
 from chromasonic.tuning.endings import Ending
 from chromasonic.tuning.executors.protocol import (
     EpochEnded,
@@ -113,7 +113,7 @@ class Driver:
         self._checkpoints = CheckpointFolders(checkpoints, identity(study))
         self._cancelled = cancelled
         self._require_lease = require_lease
-        n_given = n_taken_over(study)
+        n_given = n_trials_from_earlier(study)
         n_slots = executor.slots if self._rules.deterministic else None
         self._visibility = Visibility(n_slots, n_given)
         view = StudyAsOf(study, n_slots, n_given)
@@ -218,9 +218,9 @@ class Driver:
     # Listen, stop and tell
 
     def _listen(self) -> None:
-        self._watchdog.excuse()
+        self._watchdog.exclude_driver_time()
         events = self._executor.poll(POLL_S)
-        self._watchdog.has_listened()
+        self._watchdog.on_poll()
         self._at_work -= {e.number for e in events if isinstance(e, TrialEnded | TrialPaused)}
         for event in events:
             self._handle(event)
@@ -230,7 +230,7 @@ class Driver:
         if running is None:
             # It was ended by what came just before.
             return
-        self._watchdog.hear(event.number)
+        self._watchdog.on_event(event.number)
         match event:
             case TrialStarted(number):
                 self._watchdog.start(number)
@@ -304,7 +304,7 @@ class Driver:
             ending, reason = Ending.DIVERGED, "no epoch had a finite loss"
         record = self._ledger.end(running.frozen, running.rows, ending, reason, log)
         del self._running[number]
-        self._watchdog.forget(number)
+        self._watchdog.drop(number)
         self._ledger.store_total_time(self._budget.elapsed_s)
         self._announce_end(record)
 
@@ -322,7 +322,7 @@ class Driver:
         if now < self._next_check:
             return
         self._next_check = now + POLL_S
-        self._watchdog.excuse()
+        self._watchdog.exclude_driver_time()
         self._require_lease()
         for number in self._cancelled() & self._running.keys():
             self._kill(number)
@@ -353,7 +353,7 @@ class Driver:
     def _put_back(self, number: int) -> None:
         self._ledger.put_back(self._running.pop(number).frozen)
         self._scheduled_pauses.discard(number)
-        self._watchdog.forget(number)
+        self._watchdog.drop(number)
 
     def _abandon(self, *, may_save: bool) -> None:
         """Leaves the study alone; trials may still write their checkpoints."""

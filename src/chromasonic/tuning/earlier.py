@@ -1,4 +1,4 @@
-"""What a search takes over from an earlier one: the trials that fit its space, as they ended."""
+"""Trials of an earlier search that a new study starts from."""
 
 import math
 from collections import Counter
@@ -92,13 +92,13 @@ def take_over(
     has_begun = attribute(study, "begun") is not None
     if earlier is None:
         if plan is not None and not has_begun:
-            raise _begun_otherwise(study, plan)
+            raise _mismatch(study, plan)
         return
     if plan is None and not has_begun:
-        plan = _plan(earlier, space)
+        plan = _plan_takeover(earlier, space)
         set_attribute(study, "earlier", plan)
     if plan is None or plan["identity"] != earlier.identity:
-        raise _begun_otherwise(study, plan)
+        raise _mismatch(study, plan)
     if has_begun:
         return
     there = {attribute(trial, _NUMBER) for trial in study.get_trials(deepcopy=False)}
@@ -111,13 +111,13 @@ def take_over(
         study._storage.create_new_trial(study._study_id, trial)
 
 
-def n_taken_over(study: optuna.Study) -> int:
-    """How many of a study's trials, its first ones, come from an earlier search."""
+def n_trials_from_earlier(study: optuna.Study) -> int:
+    """Number of a study's first trials that come from an earlier search."""
     return len(attribute(study, "earlier", {"trials": ()})["trials"])
 
 
-def described(study: optuna.Study) -> dict[str, Any]:
-    """What the result files say of it; empty for a study that took over nothing."""
+def describe_earlier(study: optuna.Study) -> dict[str, Any]:
+    """Description of the earlier search for the result files; empty if there is none."""
     if (plan := attribute(study, "earlier")) is None:
         return {}
     return {
@@ -131,8 +131,8 @@ def described(study: optuna.Study) -> dict[str, Any]:
     }
 
 
-def _plan(earlier: SearchResult, space: Space) -> dict[str, Any]:
-    """What is to be taken over, so that it stays the same if the earlier search goes on."""
+def _plan_takeover(earlier: SearchResult, space: Space) -> dict[str, Any]:
+    """The trials to take over, fixed even if the earlier search goes on."""
     misfits = _misfits(earlier, space)
     return {
         "identity": earlier.identity,
@@ -144,7 +144,7 @@ def _plan(earlier: SearchResult, space: Space) -> dict[str, Any]:
     }
 
 
-def _begun_otherwise(study: optuna.Study, plan: Mapping[str, Any] | None) -> StudyMismatch:
+def _mismatch(study: optuna.Study, plan: Mapping[str, Any] | None) -> StudyMismatch:
     if plan is None:
         begun, way_on = "without an earlier search", "Leave out earlier (--from) to go on"
     else:
@@ -212,7 +212,7 @@ def _as_trial(record: TrialRecord, earlier: SearchResult, space: Space) -> Froze
     searched = {n: v for n, v in record.params.items() if not isinstance(space[n], Fixed)}
     return create_trial(
         state=TrialState[record.state],
-        value=_told(record, curve),
+        value=_optuna_value(record, curve),
         params={name: _as_suggested(space[name], value) for name, value in searched.items()},
         distributions={name: distribution_of(space[name]) for name in searched},
         intermediate_values={row["epoch"]: row["loss"] for row in curve},
@@ -220,7 +220,7 @@ def _as_trial(record: TrialRecord, earlier: SearchResult, space: Space) -> Froze
     )
 
 
-def _told(record: TrialRecord, curve: list[dict[str, Any]]) -> float | None:
+def _optuna_value(record: TrialRecord, curve: list[dict[str, Any]]) -> float | None:
     """The value as Optuna keeps it: of a pruned trial its last loss."""
     if record.state == TrialState.COMPLETE.name:
         return record.value

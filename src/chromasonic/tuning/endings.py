@@ -1,4 +1,4 @@
-"""Why a trial ended: the one list of reasons, and what each means to Optuna."""
+"""Endings of trials, and the Optuna state of each."""
 
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 
 class Ending(StrEnum):
-    """Why a trial ended."""
+    """Reason why a trial ended."""
 
     COMPLETED = "completed"
     STOPPED_EARLY = "stopped_early"
@@ -23,7 +23,7 @@ class Ending(StrEnum):
 
     @property
     def finished(self) -> bool:
-        """Whether the trial ran to its own end, so that its value counts."""
+        """True if the trial ran to its own end, so that its value counts."""
         return self in (Ending.COMPLETED, Ending.STOPPED_EARLY)
 
     @property

@@ -33,7 +33,7 @@ class Interrupt:
 
     @property
     def requested(self) -> bool:
-        """Whether the search was asked to end."""
+        """True once the search was asked to end."""
         return self.signal_number is not None
 
     def request(self) -> None:

@@ -1,4 +1,4 @@
-"""What can be tuned: a function, or a generator that yields one loss an epoch."""
+"""Objectives: functions, or generators that yield one loss an epoch."""
 
 import inspect
 import json
@@ -15,7 +15,7 @@ Params = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Epoch:
-    """What an objective yields after each epoch.
+    """Result of one epoch, yielded by an objective.
 
     Attributes:
         loss: The value that is minimised; a trial's value is its best one.
@@ -34,7 +34,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Trial:
-    """What an objective is told besides its parameters.
+    """Second argument of an objective: number, seed and checkpoint of its trial.
 
     Attributes:
         number: Counts the trials of the study from 0.
@@ -114,7 +114,7 @@ class Negated:
 
 
 def outcome_of(objective: Objective, params: Params, trial: Trial) -> Any:
-    """What an objective gives for some parameters, told of its trial if it wants to be."""
+    """Calls an objective, with its trial if it takes one, and returns its value or generator."""
     own = dict(params)
     return objective(own, trial) if _takes_trial(objective) else objective(own)
 
@@ -177,5 +177,5 @@ EXPLODED = 1e6
 
 
 def diverged(loss: float, first_loss: float) -> bool:
-    """Whether a loss can teach nothing any more: nan, infinite, or exploded since the first."""
+    """True if a loss is nan, infinite, or has exploded since the first."""
     return not math.isfinite(loss) or abs(loss) > EXPLODED * max(1.0, abs(first_loss))

@@ -1,4 +1,4 @@
-"""When a trial that does badly is ended early."""
+"""Pruners by name, with the start that suits a search's length."""
 
 from collections.abc import Callable
 
@@ -39,7 +39,7 @@ class LearningMedianPruner(BasePruner):
     """A median pruner that learns from the trials themselves how long one is."""
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
-        """Whether the trial is worse than half of the others were at its epoch."""
+        """True if the trial is worse than half of the others were at its epoch."""
         return _median(max(1, _longest(study))).prune(study, trial)
 
 
@@ -57,12 +57,12 @@ class BeforeTheEnd(BasePruner):
         self._pruner = pruner
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
-        """Whether the trial should end although others have gone on from here."""
+        """True if the inner pruner ends the trial where others have gone on."""
         return (trial.last_step or 0) < _longest(study) and self._pruner.prune(study, trial)
 
 
 def _longest(study: Study) -> int:
-    """How many epochs the longest finished trial had; 0 before there is one."""
+    """Epochs of the longest finished trial; 0 before there is one."""
     finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     return max((trial.last_step or 0 for trial in finished), default=0)
 

@@ -1,4 +1,4 @@
-"""What a search leaves behind: a record of each trial, and the result of all.
+"""Records of trials, and the result of a search.
 
 Everything here is read from the study's own attributes, so that it can be had again at any time.
 """
@@ -61,12 +61,12 @@ class TrialRecord:
 
     @property
     def counts(self) -> bool:
-        """Whether its value stands beside others: it was trained to its own end."""
+        """True if its value is comparable with others: it was trained to its own end."""
         return self.state == TrialState.COMPLETE.name and self.value is not None
 
     @property
     def origin(self) -> Mapping[str, Any] | None:
-        """Where it ran, if that was an earlier search; None for a trial of its own search."""
+        """Study and number in the earlier search that ran it; None if this search ran it."""
         return self.settings.get("from")
 
     def negated(self) -> "TrialRecord":
@@ -82,7 +82,7 @@ class TrialRecord:
 
 @dataclass(frozen=True)
 class Importance:
-    """How much of the variance of the loss over the space a parameter explains.
+    """Share of the variance of the loss over the space that a parameter explains.
 
     Attributes:
         name: The parameter.
@@ -97,7 +97,7 @@ class Importance:
 
 @dataclass(frozen=True, eq=False)
 class SearchResult(Mapping[str, Any]):
-    """What a search found; a mapping with the keys of `optimization_results.json`.
+    """Result of a search; a mapping with the keys of `optimization_results.json`.
 
     Attributes:
         trials: All trials that have ended, by number.
@@ -125,23 +125,23 @@ class SearchResult(Mapping[str, Any]):
 
     @property
     def maximize(self) -> bool:
-        """Whether larger values are better."""
+        """True if larger values are better."""
         return self.description.get("direction") == MAXIMIZE
 
     @property
     def sign(self) -> float:
-        """What a value is multiplied by to become one that is minimised."""
+        """Factor that turns a value into one to minimise: -1 or 1."""
         return -1.0 if self.maximize else 1.0
 
     @property
     def space(self) -> Space | None:
-        """What was searched, if the description tells it."""
+        """The search space, if the description holds it."""
         described = self.description.get("space")
         return Space.from_dict(described) if described else None
 
     @cached_property
     def importance(self) -> list[Importance] | None:
-        """What each parameter explains, the most important first; None: not enough data.
+        """Importance of each parameter, the largest first; None if there is not enough data.
 
         It is worked out when first asked for, from the trials that count, and takes up to a
         second.
@@ -152,7 +152,7 @@ class SearchResult(Mapping[str, Any]):
         return [Importance(e.names[0], e.main, e.total) for e in found] or None
 
     def observations(self) -> tuple[list[dict[str, Value]], list[float]]:
-        """What was tried, as points of the space, and the losses, smaller is better.
+        """Points of the space that were tried, and their losses; smaller is better.
 
         The loss is nan where a trial's value does not stand beside others. A trial that ran
         before a parameter was held constant counts as if it had been.
@@ -228,7 +228,7 @@ def read_result(study: Study, stopped_by: str | None = None) -> SearchResult:
 
 
 def has_ended(trial: FrozenTrial) -> bool:
-    """Whether a trial counts towards `n_trials`: ended, and not by being cancelled."""
+    """True if a trial counts towards `n_trials`: it has ended and was not cancelled."""
     return trial.state.is_finished() and attribute(trial, "ending") != Ending.CANCELLED
 
 

@@ -57,12 +57,12 @@ def count_setback(storage: BaseStorage, trial: FrozenTrial, setback: str, epoch:
 
 
 def may_retry(setback: str, times: int) -> bool:
-    """Whether a trial is tried again after so many setbacks of one kind in a row."""
+    """True if a trial is tried again after so many setbacks of one kind in a row."""
     return times <= MOST_TIMES_OF.get(setback, MOST_TIMES)
 
 
 def had_setback(trial: FrozenTrial, setback: str) -> bool:
-    """Whether a trial has had that setback."""
+    """True if a trial has had that setback."""
     return setback in attribute(trial, "setbacks", {})
 
 

@@ -1,4 +1,4 @@
-"""From what a search has found to the space of the next one."""
+"""Refinement of a search space from the result of a search."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from chromasonic.tuning.records import SearchResult, TrialRecord
 
 @dataclass(frozen=True)
 class Refinement:
-    """The next space, and why it is so.
+    """The next space, with the decision on each parameter.
 
     Attributes:
         space: What to search next.

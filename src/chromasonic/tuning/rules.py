@@ -1,4 +1,4 @@
-"""How trials are treated, whatever is tuned."""
+"""Rules for single trials: time limits, out of memory, determinism."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ OUT_OF_MEMORY_RULES = ("fail", "retry")
 
 @dataclass(frozen=True)
 class TrialRules:
-    """How the trials of one run are treated; another run of the study may do otherwise.
+    """Rules for the trials of one run; another run of the study may have others.
 
     Attributes:
         deterministic: Whether what a trial is told must not depend on who was faster: with n
@@ -32,7 +32,7 @@ class TrialRules:
             raise ValueError(f"on_oom must be 'fail' or 'retry', but got {self.on_oom!r}.")
 
     def exceeded_limit(self, since_start_s: float, since_epoch_s: float) -> str:
-        """Why a trial must be ended now; empty if it may go on.
+        """The time limit that a trial has exceeded, in words; empty if none.
 
         Args:
             since_start_s: Seconds since it began.

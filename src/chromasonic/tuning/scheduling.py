@@ -54,12 +54,12 @@ class RunningTrial:
 
     @property
     def turn_is_over(self) -> bool:
-        """Whether it has had the epochs of its turn."""
+        """True once it has had the epochs of its turn."""
         return self.n_epochs is not None and len(self.rows) - self.n_rows_before >= self.n_epochs
 
     @property
     def made_progress(self) -> bool:
-        """Whether an epoch has ended since it was submitted."""
+        """True once an epoch has ended since it was submitted."""
         return len(self.rows) > self.n_rows_before
 
 
@@ -95,7 +95,7 @@ class Visibility:
     n_given: int = 0
 
     def must_wait(self, number: int, running: Iterable[int]) -> bool:
-        """Whether a trial that this one must know of still runs."""
+        """True while a trial that this one must know of still runs."""
         return self.n_slots is not None and any(n <= number - self.n_slots for n in running)
 
     def known(self, number: int, ended: Mapping[int, TrialRecord]) -> list[TrialRecord]:

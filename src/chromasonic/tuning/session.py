@@ -1,4 +1,4 @@
-"""A study, opened for one driver: locked, seeded, with its sampler and pruner."""
+"""Sessions: a study opened for one driver, locked, seeded, with sampler and pruner."""
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +12,12 @@ from optuna.storages import BaseStorage, InMemoryStorage
 
 from chromasonic.bayesopt import Space
 from chromasonic.errors import StudyError, StudyInUse
-from chromasonic.tuning.earlier import described, n_taken_over, require_comparable, take_over
+from chromasonic.tuning.earlier import (
+    describe_earlier,
+    n_trials_from_earlier,
+    require_comparable,
+    take_over,
+)
 from chromasonic.tuning.pruners import choose_pruner
 from chromasonic.tuning.records import SearchResult, read_result
 from chromasonic.tuning.sampling.by_name import choose_sampler, sampler_name
@@ -57,7 +62,7 @@ LEFT_BEHIND = (
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """What is searched, how, and where it is kept.
+    """Plan of a search: space, sampler, pruner, storage and fingerprint.
 
     Attributes:
         space: What is searched.
@@ -171,7 +176,9 @@ def open_session(
         if attribute(study, "begun") is None:
             _begin(study, plan)
         identity = {"study_name": study.study_name, "seed": seed, "storage": safe_url(url)}
-        set_attribute(study, "description", {**identity, **plan.description, **described(study)})
+        set_attribute(
+            study, "description", {**identity, **plan.description, **describe_earlier(study)}
+        )
         yield Session(study, seed, patient, lease.require if lease else lambda: None)
 
 
@@ -189,7 +196,7 @@ def _own_storage(output_dir: Path | None) -> str | BaseStorage:
 
 def _begin(study: optuna.Study, plan: SearchPlan) -> None:
     """Queues the first points of a new study, those only that a driver that died left out."""
-    n_queued = len(study.get_trials(deepcopy=False)) - n_taken_over(study)
+    n_queued = len(study.get_trials(deepcopy=False)) - n_trials_from_earlier(study)
     for point in plan.initial_points[n_queued:]:
         study.enqueue_trial(dict(point))
     set_attribute(study, "begun", True)

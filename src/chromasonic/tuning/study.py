@@ -19,7 +19,7 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What must stay the same for a study to go on.
+    """Parts of a search that must stay the same for a study to go on.
 
     Attributes:
         parts: A JSON value for each thing that matters, by a name that people understand.
@@ -56,12 +56,12 @@ def open_study(
     if newest is None or fresh:
         new_name = name if newest is None else f"{name}~{_generation(newest) + 1}"
         study = optuna.create_study(storage=storage, study_name=new_name, direction="minimize")
-        _sign(study, fingerprint)
+        _store_fingerprint(study, fingerprint)
         return study
     study = optuna.load_study(storage=storage, study_name=newest)
     if attribute(study, "fingerprint") is None and not study.get_trials(deepcopy=False):
         # A driver died between making it and signing it.
-        _sign(study, fingerprint)
+        _store_fingerprint(study, fingerprint)
     _require_same(study, fingerprint, accept_changes)
     return study
 
@@ -78,12 +78,12 @@ def newest_name(storage: BaseStorage, name: str) -> str | None:
 
 
 def first_names(storage: BaseStorage) -> list[str]:
-    """What the studies of a storage were called when they were first begun."""
+    """Names under which the studies of a storage were first begun."""
     return sorted({re.sub(r"~\d+$", "", s.study_name) for s in storage.get_all_studies()})
 
 
 def identity(study: optuna.Study) -> str:
-    """What tells the study from every other one, those of the same name included."""
+    """Identity of a study, different from all others, those of the same name included."""
     stored = attribute(study, "identity")
     if stored is None:
         stored = secrets.token_hex(4)
@@ -126,13 +126,13 @@ def changed_parts(stored: Mapping[str, Any], fingerprint: Fingerprint) -> list[s
 
 
 def differences(names: Sequence[str], stored: Mapping[str, Any], fingerprint: Fingerprint) -> str:
-    """What these parts were when they were stored, and what they are now."""
+    """The stored and the present value of these parts, as text."""
     wanted = _as_json(fingerprint)
     return "; ".join(_difference(n, stored.get(n), wanted.get(n)) for n in names)
 
 
-def _sign(study: optuna.Study, fingerprint: Fingerprint) -> None:
-    """Keeps with a new study what it is of; the fingerprint, last, makes it whole."""
+def _store_fingerprint(study: optuna.Study, fingerprint: Fingerprint) -> None:
+    """Stores the schema version and, last, the fingerprint, which makes a study whole."""
     set_attribute(study, "schema_version", SCHEMA_VERSION)
     set_attribute(study, "fingerprint", _as_json(fingerprint))
 

@@ -1,4 +1,4 @@
-"""Which trials have taken too long, by their own doing."""
+"""Time limits of running trials, not counting time that the driver itself takes."""
 
 import time
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ EXCUSED_FROM_S = 0.05
 
 @dataclass
 class _Times:
-    """When a trial began to run, if it has, and when it was last heard of."""
+    """Times at which a trial began, if it has, and was last heard of."""
 
     heard_at: float
     started_at: float | None = None
 
 
 class Watchdog:
-    """Watches over the trials on their way; the time a driver is busy itself counts for none.
+    """Finds running trials over their time limits; the driver's own time counts for none.
 
     They may have waited for it meanwhile, and a storage that is away may keep it busy for minutes.
 
@@ -32,28 +32,28 @@ class Watchdog:
         self._listened_at = time.monotonic()
 
     def watch(self, number: int) -> None:
-        """A trial is on its way; until it starts nothing is held against it."""
+        """Adds a submitted trial; its time counts from its start."""
         self._times[number] = _Times(time.monotonic())
 
     def start(self, number: int) -> None:
-        """A worker is at a trial."""
+        """Starts the clock of a trial."""
         now = time.monotonic()
         self._times[number] = _Times(now, now)
 
-    def hear(self, number: int) -> None:
-        """A trial has said something."""
+    def on_event(self, number: int) -> None:
+        """Notes a sign of life of a trial."""
         self._times[number].heard_at = time.monotonic()
 
-    def forget(self, number: int) -> None:
-        """A trial is on its way no more."""
+    def drop(self, number: int) -> None:
+        """Drops a trial that no longer runs."""
         self._times.pop(number, None)
 
-    def has_listened(self) -> None:
-        """The driver has just heard what trials have to say; whatever it does now is its own."""
+    def on_poll(self) -> None:
+        """Notes that the driver has just polled: from now on it is busy by itself."""
         self._listened_at = time.monotonic()
 
-    def excuse(self) -> None:
-        """Counts for no trial what the driver has done since it listened."""
+    def exclude_driver_time(self) -> None:
+        """Takes the time since the last poll off the clocks of all trials."""
         now = time.monotonic()
         own_s = now - self._listened_at
         self._listened_at = now
@@ -63,7 +63,7 @@ class Watchdog:
                 times.started_at += own_s
 
     def exceeded_limit(self) -> dict[int, str]:
-        """The trials that must be ended, and why."""
+        """The trials over a limit, each with the limit in words."""
         now = time.monotonic()
         found = {
             number: self._rules.exceeded_limit(now - times.started_at, now - times.heard_at)

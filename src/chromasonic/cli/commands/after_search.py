@@ -1,4 +1,4 @@
-"""What the commands after a search begin with."""
+"""`chromasonic confirm`, `train` and `ensemble`: the steps after a search."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated

@@ -104,7 +104,7 @@ def _draw(melodies: "list[Melody]", folder: Path) -> None:
 
 
 def _compare(melodies: "list[Melody]", model: "TrainedModel", folder: Path) -> None:
-    """Says how they measure beside people's, where the model knows of people's."""
+    """Prints measures beside people's, where the model knows people's tunes."""
     from chromasonic.errors import DataError
     from chromasonic.melody_generation.listening.export import beside_people, write_comparison
 

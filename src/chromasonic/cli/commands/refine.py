@@ -29,7 +29,7 @@ _NOT_OPTIONS = {"train", "validation", "sha256", "options"}
 def next_command(
     result: "SearchResult", earlier: list[str], space: Path, output_dir: Path, n_trials: int
 ) -> list[str] | None:
-    """Its words; None where the search was begun from Python, with what no option can give.
+    """Words of the command that searches the next space; None where no command can.
 
     Args:
         result: What the search has found.
@@ -54,7 +54,7 @@ def next_command(
 
 
 def next_output_dir(output_dir: Path) -> Path:
-    """A directory beside it that is not there yet."""
+    """A new directory name beside that of the search."""
     stem = re.sub(r"_refined(_\d+)?$", "", output_dir.name or output_dir.resolve().name)
     number, found = 1, output_dir.with_name(f"{stem}_refined")
     while found.exists():

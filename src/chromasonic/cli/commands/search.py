@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from chromasonic.cli.earlier import read_earlier
-from chromasonic.cli.exits import errors_in_one_line, leave, require_extra
+from chromasonic.cli.exits import errors_in_one_line, exit_by_result, require_extra
 from chromasonic.cli.options import (
     Address,
     Data,
@@ -152,7 +152,7 @@ def search(
         )
         if plot:
             draw(result, output_dir)
-    leave(result.stopped_by, found=result.best_trial is not None)
+    exit_by_result(result.stopped_by, found=result.best_trial is not None)
 
 
 def _search_space(model: ModelName, file: Path | None, epochs: int) -> "HyperparameterSearchSpace":

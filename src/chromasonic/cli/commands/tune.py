@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from chromasonic.cli.earlier import read_earlier
-from chromasonic.cli.exits import errors_in_one_line, leave, require_extra
+from chromasonic.cli.exits import errors_in_one_line, exit_by_result, require_extra
 from chromasonic.cli.options import (
     Address,
     Debug,
@@ -118,4 +118,4 @@ def tune(
         )
         if plot:
             draw(result, output_dir)
-    leave(result.stopped_by, found=result.best_trial is not None)
+    exit_by_result(result.stopped_by, found=result.best_trial is not None)

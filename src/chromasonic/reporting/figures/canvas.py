@@ -1,4 +1,4 @@
-"""The look that all pictures share, and how they become files."""
+"""Common style of all figures, and saving them."""
 
 import math
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ _MARGIN = 0.05
 
 @dataclass(frozen=True)
 class Limits:
-    """What an axis of values shows; all that depends on their direction is asked here.
+    """Limits of an axis of values, and its bad end by the direction of the search.
 
     Attributes:
         low: Its lower end.
@@ -45,12 +45,12 @@ class Limits:
 
     @property
     def bad_end(self) -> float:
-        """Where values stand that are too bad to be shown in their place."""
+        """Position of values too bad to be shown in their place."""
         return self.low if self.maximize else self.high
 
     @property
     def side(self) -> str:
-        """Where those lie: `above` or `below` the range."""
+        """`above` or `below`: the side of the range where those values lie."""
         return "below" if self.maximize else "above"
 
     @property
@@ -59,7 +59,7 @@ class Limits:
         return "v" if self.maximize else "^"
 
     def are_beyond(self, values: ArrayLike) -> NDArray[np.bool_]:
-        """Which of the values are too bad to be shown; infinities are, nan is not."""
+        """Mask of the values too bad to be shown; infinities are, nan is not."""
         found = np.asarray(values, dtype=float)
         return np.asarray(found < self.low if self.maximize else found > self.high)
 
@@ -128,8 +128,8 @@ def new_figure(width: float, height: float) -> "Figure":
     return Figure(figsize=(width, height), layout="constrained", facecolor="white")
 
 
-def dress(axes: "Axes", *, grid: str = "y") -> None:
-    """Gives axes the common look: two quiet spines, small labels, a faint grid behind."""
+def style_axes(axes: "Axes", *, grid: str = "y") -> None:
+    """Styles axes: two quiet spines, small labels, a faint grid behind."""
     axes.set_facecolor("white")
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
@@ -148,7 +148,7 @@ def title(axes: "Axes", text: str) -> None:
 
 
 def legend_below(figure: "Figure", axes: "Axes") -> None:
-    """Explains the marks of `axes` in rows under the figure, if there is anything to explain."""
+    """Adds a legend of the marks of `axes` under the figure, if there are any."""
     handles, labels = axes.get_legend_handles_labels()
     if handles:
         legend = figure.legend(
@@ -169,7 +169,7 @@ def legend_below(figure: "Figure", axes: "Axes") -> None:
 
 
 def message(axes: "Axes", text: str) -> None:
-    """Says in the middle of otherwise empty axes why they are empty."""
+    """Writes a message in the middle of otherwise empty axes."""
     axes.axis("off")
     axes.text(
         0.5,
@@ -195,7 +195,7 @@ def shortened(text: str, at_most: int) -> str:
 
 
 def value_label(result: SearchResult) -> str:
-    """What the axis of values is called, with their unit where it is known."""
+    """Label of the axis of values, with their unit where it is known."""
     unit = result.get("unit")
     higher = " (higher is better)" if result.maximize else ""
     return plain(value_name(result) + (f" ({unit})" if unit else "") + higher)

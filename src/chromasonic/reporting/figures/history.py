@@ -9,12 +9,12 @@ from chromasonic.bayesopt.analysis.convergence import best_so_far
 from chromasonic.reporting.figures.canvas import (
     INK,
     PURPLE,
-    dress,
     legend_below,
     message,
     new_figure,
     plain,
     save,
+    style_axes,
     title,
     value_label,
     value_limits,
@@ -50,7 +50,7 @@ def draw_history(result: SearchResult) -> "Figure":
     if not result.trials:
         message(axes, "No trial has ended yet.")
         return figure
-    dress(axes)
+    style_axes(axes)
     endings = Endings.of(result.trials)
     baseline = best_baseline(result)
     values = [trial.value for trial in (*endings.finished, *endings.pruned)]

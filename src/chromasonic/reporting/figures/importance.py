@@ -1,4 +1,4 @@
-"""How much each hyperparameter explains of the value, and how sure that is."""
+"""Importance plot: share of variance that each hyperparameter explains, with intervals."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,13 +11,13 @@ from chromasonic.reporting.figures.canvas import (
     BLUE,
     INK,
     YELLOW,
-    dress,
     legend_below,
     message,
     new_figure,
     plain,
     save,
     shortened,
+    style_axes,
     title,
 )
 from chromasonic.reporting.text import value_name
@@ -52,7 +52,7 @@ def draw_importance(result: SearchResult) -> "Figure":
     if not effects:
         message(axes, _not_enough(result))
         return figure
-    dress(axes, grid="x")
+    style_axes(axes, grid="x")
     _draw_bars(axes, effects)
     name = value_name(result)
     title(axes, f"What each hyperparameter explains of the {name}")

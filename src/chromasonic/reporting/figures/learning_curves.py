@@ -1,4 +1,4 @@
-"""How the value of each trial went, epoch by epoch."""
+"""Learning curves of all trials."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,11 +15,11 @@ from chromasonic.reporting.figures.canvas import (
     PURPLE,
     RED,
     Limits,
-    dress,
     legend_below,
     message,
     new_figure,
     save,
+    style_axes,
     title,
     value_label,
     value_limits,
@@ -63,7 +63,7 @@ def draw_learning_curves(result: SearchResult) -> "Figure":
     if limits is None:
         message(axes, "No trial has a learning curve yet.")
         return figure
-    dress(axes)
+    style_axes(axes)
     _draw_all(axes, result, {n: _drawable(curve, limits) for n, curve in curves.items()})
     axes.set_xlabel("epoch", color=INK)
     axes.set_ylabel(value_label(result), color=INK)
@@ -131,7 +131,7 @@ def _curve(trial: TrialRecord) -> Curve:
 
 
 def _drawable(curve: Curve, limits: Limits) -> Curve:
-    """Far beyond the picture a line loses its direction, not only its end."""
+    """The losses, cut far beyond the limits, where a line would lose its direction."""
     return np.column_stack([curve[:, 0], limits.within_reach(curve[:, 1])])
 
 

@@ -1,4 +1,4 @@
-"""The marks that stand for trials: one look for each way of ending, in every picture."""
+"""Marks of trials in figures, one look for each way of ending."""
 
 import math
 from collections.abc import Sequence

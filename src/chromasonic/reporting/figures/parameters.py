@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from chromasonic.bayesopt import Categorical, Fixed, Float, Integer, Ordinal, Parameter
 from chromasonic.reporting.figures.canvas import (
     INK,
-    dress,
     legend_below,
     message,
     new_figure,
     plain,
     save,
     shortened,
+    style_axes,
     value_label,
     value_limits,
 )
@@ -35,7 +35,7 @@ _GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
 
 
 def places_on(parameter: Parameter, name: str, trials: Sequence[TrialRecord]) -> dict[int, float]:
-    """Where on the parameter's axis each trial that has it stands, by number.
+    """Position on the parameter's axis of each trial that has it, by number.
 
     Trials that share a choice, or one of few steps, stand beside each other, not on one spot.
     """
@@ -99,7 +99,7 @@ def _spread(parameter: Parameter) -> float:
 
 
 def _aside(number: int) -> float:
-    """A small shift that spreads any run of trial numbers evenly."""
+    """Shift between -0.5 and 0.5 that spreads any run of trial numbers evenly."""
     return 0.5 * ((number * _GOLDEN_RATIO) % 1 - 0.5)
 
 
@@ -133,7 +133,7 @@ def draw_parameters(result: SearchResult) -> "Figure":
     limits = value_limits(values, maximize=result.maximize)
     places_of = {name: places_on(space[name], name, result.trials) for name in names}
     for axes, (name, places) in zip(panels, places_of.items(), strict=True):
-        dress(axes)
+        style_axes(axes)
         mark_trials(axes, endings, places, limits)
         best = result.best_trial
         if best is not None and best.number in places:

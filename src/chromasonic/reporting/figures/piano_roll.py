@@ -13,11 +13,11 @@ from chromasonic.reporting.figures.canvas import (
     BLUE,
     FRAME,
     INK,
-    dress,
     message,
     new_figure,
     save,
     shortened,
+    style_axes,
     title,
 )
 
@@ -90,7 +90,7 @@ def draw_piano_roll(melodies: Sequence[Melody], titles: Sequence[str] | None = N
         _draw_row(axes, row, gap=_gap(semitone, end))
         if titles is not None:
             title(axes, shortened(titles[i], _LONGEST_TITLE))
-    _dress_time(grid[-1, 0], end)
+    _label_time_axis(grid[-1, 0], end)
     return figure
 
 
@@ -130,7 +130,7 @@ class _Row:
 
     @property
     def end(self) -> float:
-        """Where the last note ends, in quarters."""
+        """End of the last note, in quarters."""
         return float(self.bounds[-1])
 
     @property
@@ -159,7 +159,7 @@ def _gap(semitone: float, end: float) -> float:
 
 
 def _draw_row(axes: "Axes", row: _Row, gap: float) -> None:
-    dress(axes, grid="x")
+    style_axes(axes, grid="x")
     shown = range(row.lowest, row.highest + 1)
     for pitch in shown:
         if pitch % _OCTAVE in _BLACK_KEYS:
@@ -182,7 +182,7 @@ def _draw_row(axes: "Axes", row: _Row, gap: float) -> None:
     )
 
 
-def _dress_time(axes: "Axes", end: float) -> None:
+def _label_time_axis(axes: "Axes", end: float) -> None:
     """Labels the axis of time, by a power of two of quarters."""
     from matplotlib.ticker import MultipleLocator
 

@@ -15,12 +15,12 @@ from chromasonic.reporting.figures.canvas import (
     PURPLE,
     RED,
     YELLOW,
-    dress,
     legend_below,
     message,
     new_figure,
     plain,
     save,
+    style_axes,
     title,
     value_limits,
 )
@@ -35,8 +35,8 @@ _COLOURS = (BLUE, RED, GREEN, PURPLE, YELLOW)
 _DASHES = ("solid", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)), (0, (8, 3)))
 
 
-class Comparison(Protocol):
-    """What several methods observed; `chromasonic.bayesopt.grid.SearchComparison` is one."""
+class MethodComparison(Protocol):
+    """Observed values of several methods, such as `bayesopt.grid.SearchComparison`."""
 
     @property
     def values(self) -> Mapping[str, ArrayLike]:
@@ -44,7 +44,7 @@ class Comparison(Protocol):
 
     @property
     def maximize(self) -> bool:
-        """Whether higher is better."""
+        """True if higher is better."""
 
 
 def plot_optimization_trajectory(
@@ -92,7 +92,7 @@ def draw_optimization_trajectory(
     if not len(y):
         message(axes, "Nothing has been evaluated yet.")
         return figure
-    _dress_course(axes, len(y))
+    _style_course(axes, len(y))
     best = best_so_far(y, maximize=maximize)
     _mark_values(axes, y, maximize)
     _mark_failures(axes, y)
@@ -103,12 +103,12 @@ def draw_optimization_trajectory(
     else:
         title(axes, f"None of {len(y)} evaluations has a finite value")
     axes.set_ylabel("objective" + (" (higher is better)" if maximize else ""), color=INK)
-    _explain(figure, axes, ax)
+    _draw_legend(figure, axes, ax)
     return figure
 
 
 def plot_search_comparison(
-    comparison: Comparison, *, path: Path | str | None = None, ax: "Axes | None" = None
+    comparison: MethodComparison, *, path: Path | str | None = None, ax: "Axes | None" = None
 ) -> "Figure":
     """The figure of `draw_search_comparison`, also written to `path` if one is given.
 
@@ -123,7 +123,7 @@ def plot_search_comparison(
     return _written(draw_search_comparison(comparison, ax=ax), path)
 
 
-def draw_search_comparison(comparison: Comparison, *, ax: "Axes | None" = None) -> "Figure":
+def draw_search_comparison(comparison: MethodComparison, *, ax: "Axes | None" = None) -> "Figure":
     """The best so far of each method: median over repeats, and the middle half of them.
 
     Args:
@@ -141,7 +141,7 @@ def draw_search_comparison(comparison: Comparison, *, ax: "Axes | None" = None) 
         message(axes, "No method has observed a finite value yet.")
         return figure
     n_evaluations = max(quartiles.shape[1] for quartiles in courses.values())
-    _dress_course(axes, n_evaluations)
+    _style_course(axes, n_evaluations)
     for i, (method, quartiles) in enumerate(courses.items()):
         style = i % len(_COLOURS)
         _draw_method(axes, method, quartiles, _COLOURS[style], _DASHES[style])
@@ -151,7 +151,7 @@ def draw_search_comparison(comparison: Comparison, *, ax: "Axes | None" = None) 
     title(axes, f"Best value after equally many evaluations, {spread}")
     higher = " (higher is better)" if comparison.maximize else ""
     axes.set_ylabel("best objective so far" + higher, color=INK)
-    _explain(figure, axes, ax)
+    _draw_legend(figure, axes, ax)
     return figure
 
 
@@ -163,7 +163,7 @@ def _canvas(ax: "Axes | None") -> "tuple[Figure, Axes]":
     return figure, figure.add_subplot()
 
 
-def _explain(figure: "Figure", axes: "Axes", given: "Axes | None") -> None:
+def _draw_legend(figure: "Figure", axes: "Axes", given: "Axes | None") -> None:
     """A legend below a figure of our own, inside axes that belong to someone else's."""
     if given is None:
         legend_below(figure, axes)
@@ -177,10 +177,10 @@ def _written(figure: "Figure", path: Path | str | None) -> "Figure":
     return figure
 
 
-def _dress_course(axes: "Axes", n_evaluations: int) -> None:
+def _style_course(axes: "Axes", n_evaluations: int) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    dress(axes)
+    style_axes(axes)
     margin = max(0.5, 0.02 * n_evaluations)
     axes.set_xlim(1 - margin, n_evaluations + margin)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
