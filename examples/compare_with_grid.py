@@ -49,7 +49,7 @@ def main() -> None:
     """Prints how many evaluations each method needs, and draws the best so far of each."""
     args = arguments()
     corpus = load_corpus(args.tunes)
-    melodies = Melodies.checked(corpus.train, corpus.validation, VOCAB_SIZE)
+    melodies = Melodies.from_data(corpus.train, corpus.validation, VOCAB_SIZE)
 
     def validation_loss(params: dict[str, float]) -> float:
         model_params, training_params = model_and_training_params(params)

@@ -49,7 +49,7 @@ def main() -> None:
     """Searches, prints the best and how the search came to it, and draws its course."""
     args = arguments()
     corpus = load_corpus(args.tunes)
-    melodies = Melodies.checked(corpus.train, corpus.validation, VOCAB_SIZE)
+    melodies = Melodies.from_data(corpus.train, corpus.validation, VOCAB_SIZE)
 
     def validation_loss(params: dict[str, float]) -> float:
         model_params, training_params = model_and_training_params(params)

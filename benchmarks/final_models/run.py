@@ -19,7 +19,7 @@ from rich.console import Console
 from chromasonic.melody_generation.after_search.ensemble import combine
 from chromasonic.melody_generation.after_search.final_model import train_final
 from chromasonic.melody_generation.after_search.finished_search import FinishedSearch
-from chromasonic.melody_generation.after_search.repeats import Workplace
+from chromasonic.melody_generation.after_search.repeats import RetrainingConfig
 from chromasonic.melody_generation.after_search.winner import find_winner
 from chromasonic.melody_generation.data.melodies import Melodies
 from chromasonic.melody_generation.data.sources import DataSource
@@ -63,16 +63,16 @@ def run(tokens: str, seed: int) -> dict:
     """The final model and the ensemble of one seed, on the test tunes."""
     folder = HERE / "models" / f"{tokens}-{seed}"
     search = known_configuration(tokens, seed)
-    workplace = Workplace(folder / "repeats", jobs=1, console=Console())
-    winner = find_winner(search, workplace, top=1)
+    config = RetrainingConfig(folder / "repeats", jobs=1, console=Console())
+    winner = find_winner(search, config, top=1)
     row = {
         "seed": seed,
         "best_epoch": winner.best_epoch,
         "validation_losses": winner.candidates[0].losses,
-        "single": test_of(train_final(search, winner, workplace, folder / "final_model")),
+        "single": test_of(train_final(search, winner, config, folder / "final_model")),
     }
     if seed in ENSEMBLES[tokens]:
-        row["ensemble"] = test_of(combine(search, winner, workplace, folder / "ensemble"))
+        row["ensemble"] = test_of(combine(search, winner, config, folder / "ensemble"))
     return row
 
 
@@ -86,8 +86,8 @@ def known_configuration(tokens: str, seed: int) -> FinishedSearch:
     """A search that has tried this one configuration."""
     source = DataSource("corpus", tokens, n_sequences=None)
     split, _ = source.load()
-    melodies = Melodies.checked(split.train, split.validation, 88, tokens)
-    test = Melodies.checked(split.test, split.test, 88, tokens).train
+    melodies = Melodies.from_data(split.train, split.validation, 88, tokens)
+    test = Melodies.from_data(split.test, split.test, 88, tokens).train
     trial = TrialRecord(
         number=0,
         state="COMPLETE",

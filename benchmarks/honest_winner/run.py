@@ -19,7 +19,11 @@ import torch
 
 from chromasonic.bayesopt import Float, Integer, Ordinal, Space
 from chromasonic.melody_generation.after_search.finished_search import FinishedSearch
-from chromasonic.melody_generation.after_search.repeats import Training, Workplace, train_again
+from chromasonic.melody_generation.after_search.repeats import (
+    RetrainingConfig,
+    Training,
+    train_again,
+)
 from chromasonic.melody_generation.after_search.winner import find_winner
 from chromasonic.melody_generation.data import VOCAB_SIZE, Corpus, load_corpus
 from chromasonic.melody_generation.hyperparameter_search import (
@@ -105,8 +109,8 @@ def run(seed: int, corpus: Corpus, folder: Path) -> dict:
         executor="inline",
     )
     search = FinishedSearch.of(result, corpus.train, corpus.validation, corpus.test)
-    workplace = Workplace(folder / "repeats", executor="inline")
-    winner = find_winner(search, workplace, top=TOP, most_repeats=MOST_REPEATS)
+    config = RetrainingConfig(folder / "repeats", executor="inline")
+    winner = find_winner(search, config, top=TOP, most_repeats=MOST_REPEATS)
     raw = result.best_trial
     again = next(c for c in winner.candidates if c.trial == raw.number)
     spreads = [stdev(c.losses) for c in winner.candidates]
@@ -124,17 +128,19 @@ def run(seed: int, corpus: Corpus, folder: Path) -> dict:
         "test_difference": 0.0,
     }
     if winner.trial != raw.number:
-        one = on_test(search, workplace, winner.trial, winner.params)
-        other = on_test(search, workplace, raw.number, dict(raw.params))
+        one = on_test(search, config, winner.trial, winner.params)
+        other = on_test(search, config, raw.number, dict(raw.params))
         found = paired_difference(one, other)
         row |= {"test_difference": found.estimate, "over_tunes": found.to_dict()}
     return row
 
 
-def on_test(search: FinishedSearch, workplace: Workplace, trial: int, params: dict) -> TuneNats:
+def on_test(
+    search: FinishedSearch, config: RetrainingConfig, trial: int, params: dict
+) -> TuneNats:
     """Mean test loss of a configuration over the further seeds."""
     wanted = [Training(trial, repeat, params) for repeat in FURTHER_REPEATS]
-    models = train_again(search, wanted, workplace).values()
+    models = train_again(search, wanted, config).values()
     return TuneNats.mean([model.tune_nats(search.test) for model in models])
 
 

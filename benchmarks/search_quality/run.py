@@ -39,7 +39,7 @@ def main() -> None:
     torch.set_num_threads(1)
     corpus = load_corpus(N_TUNES)
     test = load_corpus().test
-    melodies = Melodies.checked(corpus.train, corpus.validation, VOCAB_SIZE)
+    melodies = Melodies.from_data(corpus.train, corpus.validation, VOCAB_SIZE)
     name, baseline = best_baseline(melodies)
     ngram = baseline.tune_nats(test)
     rows = [search(seed, corpus, test, ngram) for seed in SEEDS]

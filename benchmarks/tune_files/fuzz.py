@@ -146,7 +146,7 @@ def _verdict(tunes: Tunes) -> str:
         return tunes.skipped[0].reason
     if tunes.skipped:
         return "read in part"
-    return "read, mended" if tunes.mended else "read"
+    return "read, mended" if tunes.repairs else "read"
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:

@@ -78,7 +78,7 @@ class WithState(EveryPosition):
 
 
 class LooksAhead(EveryPosition):
-    """A user's own model, which sees the notes it should predict."""
+    """A user's own model that is not causal."""
 
     def forward(self, tokens):
         hidden = self.embedding(tokens)
@@ -86,7 +86,7 @@ class LooksAhead(EveryPosition):
 
 
 class FailsWhenWide(EveryPosition):
-    """A user's own model, which cannot have some of its sizes."""
+    """A user's own model that raises for some sizes."""
 
     def __init__(self, vocab_size, embedding_dim, hidden_size, num_layers, dropout):
         if hidden_size != 10:
@@ -95,7 +95,7 @@ class FailsWhenWide(EveryPosition):
 
 
 def masked(value):
-    """JSON without what tells the time or the place."""
+    """JSON without times and paths."""
     if isinstance(value, dict):
         return {k: None if k in TIMES else masked(v) for k, v in value.items()}
     return [masked(item) for item in value] if isinstance(value, list) else value

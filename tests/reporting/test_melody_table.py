@@ -22,7 +22,7 @@ COMPARISON = {
         row("longest_copy", 9.0, 9.02, 4.0, None),
         row("scale_consistency", 1.0, 1.0, 0.0, 0.0),
     ],
-    "much_copied": 0.125,
+    "copied_share": 0.125,
 }
 
 
@@ -44,4 +44,4 @@ def test_a_table_shows_each_measure_and_says_what_the_numbers_are():
 
 def test_without_training_tunes_nothing_is_said_of_copies():
     assert not any("training" in line for line in table_lines({**COMPARISON, "rows": [],
-                                                                "much_copied": None}))  # fmt: skip
+                                                                "copied_share": None}))  # fmt: skip

@@ -96,7 +96,7 @@ def melody_lstm(params: Params) -> float:
 def melody_objective() -> MelodyObjective:
     """The training that `chromasonic` itself tunes."""
     corpus = load_corpus(N_TUNES)
-    melodies = Melodies.checked(corpus.train, corpus.validation, VOCAB_SIZE)
+    melodies = Melodies.from_data(corpus.train, corpus.validation, VOCAB_SIZE)
     kind = OutputKind.EVERY_POSITION
     return MelodyObjective(LSTMMelodyModel, kind, melodies, NUM_EPOCHS, torch.device("cpu"))
 

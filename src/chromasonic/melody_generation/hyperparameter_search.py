@@ -1,4 +1,4 @@
-"""The search of a melody model's hyperparameters, as the guide describes it."""
+"""Hyperparameter search of a melody model: `HyperparameterOptimizer`."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,15 +17,15 @@ from chromasonic.melody_generation.data.vocabulary import Tokens
 from chromasonic.melody_generation.models.build import build_model
 from chromasonic.melody_generation.models.check import OutputKind, check_length, check_model
 from chromasonic.melody_generation.trained.baselines import baseline_losses
-from chromasonic.melody_generation.trained.best_model import BestModel
-from chromasonic.melody_generation.training.devices import choose_device, gpus_of
+from chromasonic.melody_generation.trained.best_model import BestModelWriter
+from chromasonic.melody_generation.training.devices import choose_device, gpus_of, trial_device
 from chromasonic.melody_generation.training.identity import (
     describe_search,
     fingerprint,
     model_name,
 )
 from chromasonic.melody_generation.training.objective import MelodyObjective
-from chromasonic.melody_generation.training.scoring import context_of
+from chromasonic.melody_generation.training.scoring import context_length
 from chromasonic.melody_generation.training.search_space import (
     HyperparameterSearchSpace,
     model_and_training_params,
@@ -36,6 +36,7 @@ from chromasonic.tuning.executors.place import Place
 from chromasonic.tuning.observers import Observer
 from chromasonic.tuning.records import SearchResult
 from chromasonic.tuning.rules import TrialRules
+from chromasonic.tuning.search_folder import SearchFolder
 from chromasonic.tuning.session import SearchPlan, Session
 from chromasonic.tuning.study import attribute, set_attribute
 
@@ -187,7 +188,7 @@ class HyperparameterOptimizer:
             rules,
             settings=(("device", str(self.device)),),
         )
-        melodies = Melodies.checked(train_data, val_data, vocab_size, tokens)
+        melodies = Melodies.from_data(train_data, val_data, vocab_size, tokens)
         objective = self._objective(melodies, place)
         plan = SearchPlan(
             space=self.search_space.space,
@@ -207,7 +208,7 @@ class HyperparameterOptimizer:
         )
 
         def observers(session: Session, before: SearchResult) -> list[Observer]:
-            _keep_baselines(session, objective)
+            _store_baselines(session, objective)
             return [self._best_model(session, before, objective)]
 
         with _torch_threads(threads):
@@ -224,63 +225,59 @@ class HyperparameterOptimizer:
 
         Raises:
             MissingExtra: matplotlib is not installed.
-            StudyError: There is no search to draw yet.
+            StudyError: `optimize` has not been called.
         """
         from chromasonic.reporting.figures import plot_history
 
         if self._result is None:
-            raise StudyError("there must be a result to draw. Call optimize first.")
+            raise StudyError("there is no search result to draw yet. Call optimize first.")
         return plot_history(self._result, Path(save_path))
 
     def _objective(self, melodies: Melodies, place: Place) -> MelodyObjective:
-        """What is minimised, once the model is found in order."""
-        # A trial that is given one GPU of its own sees no other.
-        sees_one = place.executor == "ray" or (place.executor == "process" and place.gpus)
+        """The objective, after a check of the model class."""
         return MelodyObjective(
             self.model_class,
             self._check_model(melodies),
             melodies,
             self.search_space.num_epochs,
-            torch.device(self.device.type) if sees_one else self.device,
+            trial_device(self.device, place),
         )
 
     def _best_model(
         self, session: Session, before: SearchResult, objective: MelodyObjective
-    ) -> BestModel:
+    ) -> BestModelWriter:
         description = attribute(session.study, "description")
-        return BestModel(
-            self.output_dir / "best_model",
+        return BestModelWriter(
+            SearchFolder(self.output_dir).best_model,
             before.best_trial,
+            objective,
             session.study.study_name,
-            model_name(self.model_class),
-            objective.kind,
-            objective.melodies,
             description["data"],
         )
 
     def _check_model(self, melodies: Melodies) -> OutputKind:
-        """What a model from the middle of the space predicts."""
+        """The notes that a model from the middle of the space predicts."""
         space = self.search_space.space
         middle = space.decode([[0.5] * len(space)])[0]
         model_params, _ = model_and_training_params(middle)
         with torch.random.fork_rng(devices=[]):
             model = build_model(self.model_class, melodies.vocabulary, model_params)
-        kind = check_model(model, melodies.vocab_size, context=max(2, context_of(model)))
+        kind = check_model(model, melodies.vocab_size, context=max(2, context_length(model)))
         if kind is OutputKind.EVERY_POSITION:
             check_length(model, melodies.vocab_size, min(LONGEST_ROW, melodies.longest) - 1)
         if kind is OutputKind.EVERY_POSITION_NOT_CAUSAL:
-            self._say(
-                f"{model_name(self.model_class)} sees later notes at earlier positions: it is "
-                "trained and scored on the last position of windows."
+            self._print(
+                f"{model_name(self.model_class)} is not causal: its output at a position depends "
+                "on later notes. It is trained and scored on the last position of windows."
             )
         return kind
 
-    def _say(self, *lines: str) -> None:
+    def _print(self, *lines: str) -> None:
         for line in lines:
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _keep_baselines(session: Session, objective: MelodyObjective) -> None:
+def _store_baselines(session: Session, objective: MelodyObjective) -> None:
     """Adds the n-grams' losses to the study's description; they are fitted only once."""
     baselines = attribute(session.study, "baselines")
     if baselines is None:

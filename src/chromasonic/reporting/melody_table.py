@@ -21,7 +21,7 @@ def table_lines(comparison: Mapping[str, Any]) -> list[str]:
     """Lines of the table: a row for each measure, notes below.
 
     Args:
-        comparison: A `melody_generation.comparison.Comparison` as `dataclasses.asdict` gives it.
+        comparison: A `MelodyComparison` of `melody_generation` as `dataclasses.asdict` gives it.
     """
     rows = [_TITLES, *map(_cells, comparison["rows"])]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -56,9 +56,9 @@ def _notes(comparison: Mapping[str, Any]) -> list[str]:
         "After ± stand two standard errors of the difference. A spread is the standard deviation "
         "between people's melodies.",
     ]
-    if comparison["much_copied"] is not None:
+    if comparison["copied_share"] is not None:
         notes.append(
-            f"{comparison['much_copied']:.0%} of the generated melodies share a longer run with "
+            f"{comparison['copied_share']:.0%} of the generated melodies share a longer run with "
             "the training tunes than 95% of people's do."
         )
     return notes

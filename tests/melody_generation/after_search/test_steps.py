@@ -13,9 +13,13 @@ from chromasonic.errors import DataError, ModelError, StudyError
 from chromasonic.melody_generation.after_search import final_model, repeats
 from chromasonic.melody_generation.after_search import steps as after_search
 from chromasonic.melody_generation.after_search.ensemble import choose_members, fit_weights
-from chromasonic.melody_generation.after_search.final_model import baseline_on_everything
+from chromasonic.melody_generation.after_search.final_model import refit_best_baseline
 from chromasonic.melody_generation.after_search.finished_search import FinishedSearch
-from chromasonic.melody_generation.after_search.repeats import Training, Workplace, train_again
+from chromasonic.melody_generation.after_search.repeats import (
+    RetrainingConfig,
+    Training,
+    train_again,
+)
 from chromasonic.melody_generation.after_search.steps import build_ensemble, train_final_model
 from chromasonic.melody_generation.data.melodies import Melodies
 from chromasonic.melody_generation.hyperparameter_search import (
@@ -65,7 +69,7 @@ def searched(folder, data=(TRAIN, VALIDATION), model_class=LSTMMelodyModel, **se
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
-    """A small search, to start from in a directory of one's own."""
+    """The result of a small search."""
     return searched(tmp_path_factory.mktemp("search"))
 
 
@@ -79,7 +83,7 @@ def final(result, folder, test=TEST, **more):
 
 def tokens_of(test, result):
     vocabulary = result["model"]["vocabulary"]
-    return Melodies.checked(test, test, V, vocabulary["tokens"]).train
+    return Melodies.from_data(test, test, V, vocabulary["tokens"]).train
 
 
 def test_the_final_model_is_trained_tested_kept_and_loaded(done, tmp_path):
@@ -105,8 +109,8 @@ def test_the_final_model_is_trained_tested_kept_and_loaded(done, tmp_path):
 def test_the_baseline_beside_it_has_counted_validation_tunes_too(done, tmp_path):
     """Reference: the n-gram's own loss, fitted anew with the discounts chosen on validation."""
     test = final(done, tmp_path / "final").card["test"]
-    melodies = Melodies.checked(TRAIN, VALIDATION, V)
-    name, baseline = baseline_on_everything(melodies)
+    melodies = Melodies.from_data(TRAIN, VALIDATION, V)
+    name, baseline = refit_best_baseline(melodies)
     assert test["ngram"] == name
     assert test["ngram_loss"] == pytest.approx(baseline.tune_nats(TEST).loss)
     everything = [*TRAIN, *VALIDATION]
@@ -185,7 +189,7 @@ def test_rhythm_goes_all_the_way(tmp_path):
 
 def test_a_model_of_ones_own_goes_all_the_way(tmp_path):
     class Hidden(Own):
-        """One that no import finds."""
+        """A class that cannot be imported."""
 
     result = searched(tmp_path, model_class=Hidden)
     with pytest.raises(ModelError, match=r"Hidden is not.*pass the class as model_class"):
@@ -200,7 +204,7 @@ def test_a_model_of_ones_own_goes_all_the_way(tmp_path):
 
 def test_what_was_broken_off_goes_on_and_nothing_is_trained_twice(done, tmp_path, monkeypatch):
     chosen = [Training(t.number, 1, t.params) for t in done.trials]
-    workplace = Workplace(tmp_path, executor="inline")
+    config = RetrainingConfig(tmp_path, executor="inline")
     begun = []
     train = repeats.MelodyObjective.__call__
 
@@ -212,14 +216,16 @@ def test_what_was_broken_off_goes_on_and_nothing_is_trained_twice(done, tmp_path
 
     monkeypatch.setattr(repeats.MelodyObjective, "__call__", counted)
     with pytest.raises(KeyboardInterrupt):
-        train_again(finished(done), chosen, workplace)
-    models = train_again(finished(done), chosen, workplace)
+        train_again(finished(done), chosen, config)
+    models = train_again(finished(done), chosen, config)
     assert len(models) == 3
     # The first was not begun again, the second was, with the seed it had.
     assert len(begun) == 4
     assert begun[1] == begun[2]
     monkeypatch.setattr(repeats.MelodyObjective, "__call__", train)
-    undisturbed = train_again(finished(done), chosen, Workplace(tmp_path / "o", executor="inline"))
+    undisturbed = train_again(
+        finished(done), chosen, RetrainingConfig(tmp_path / "o", executor="inline")
+    )
     assert [m.card["val_loss"] for m in models.values()] == [
         m.card["val_loss"] for m in undisturbed.values()
     ]
@@ -227,22 +233,22 @@ def test_what_was_broken_off_goes_on_and_nothing_is_trained_twice(done, tmp_path
 
 def test_a_deleted_or_damaged_model_is_trained_again(done, tmp_path):
     chosen = [Training(t.number, 1, t.params) for t in done.trials]
-    workplace = Workplace(tmp_path, executor="inline")
-    before = train_again(finished(done), chosen, workplace)
+    config = RetrainingConfig(tmp_path, executor="inline")
+    before = train_again(finished(done), chosen, config)
     (tmp_path / "models" / chosen[0].name / "config.json").unlink()
     (tmp_path / "models" / chosen[1].name / "weights.safetensors").write_bytes(b"no")
-    after = train_again(finished(done), chosen, workplace)
+    after = train_again(finished(done), chosen, config)
     assert [m.card["val_loss"] for m in after.values()] == [
         m.card["val_loss"] for m in before.values()
     ]
 
 
 def test_trainings_of_another_search_do_not_count(done, tmp_path):
-    workplace = Workplace(tmp_path, executor="inline")
+    config = RetrainingConfig(tmp_path, executor="inline")
     training = Training(0, 1, done.trials[0].params)
-    (first,) = train_again(finished(done), [training], workplace).values()
+    (first,) = train_again(finished(done), [training], config).values()
     changed = Training(0, 1, {**done.trials[0].params, "dropout": 0.5})
-    (second,) = train_again(finished(done), [changed], workplace).values()
+    (second,) = train_again(finished(done), [changed], config).values()
     assert first.card["key"] != second.card["key"]
     assert first.card["val_loss"] != second.card["val_loss"]
 
@@ -261,13 +267,13 @@ def test_a_search_of_something_else_is_refused():
         lambda: FinishedSearch.of(other, TRAIN, VALIDATION, TEST),
         lambda: FinishedSearch.from_source(other),
     ):
-        with pytest.raises(StudyError, match="must be one of a melody model"):
+        with pytest.raises(StudyError, match="is not of a melody model"):
             make()
 
 
 def test_a_search_without_a_finished_trial_is_refused(done):
     empty = SearchResult((), 0.0, done.description, "now")
-    with pytest.raises(StudyError, match="must have been trained to its end, but none has"):
+    with pytest.raises(StudyError, match="no completed trial yet"):
         FinishedSearch.of(empty, TRAIN, VALIDATION, TEST)
 
 
@@ -358,7 +364,7 @@ def test_the_commands_after_a_search_leave_a_tested_model_and_an_ensemble(ready,
         assert "Test loss:" in done.output
         assert f"Model: results/{folder}" in done.output
         assert load_model(tmp_path / "results" / folder).card["data"]["source"] == "synthetic"
-    assert "There are only 5 melodies to test on" in done.output
+    assert "Only 5 melodies to test on" in done.output
     ready("train", *INLINE, "--output-dir", "elsewhere", "--repeats", "2")
     assert (tmp_path / "elsewhere" / "weights.safetensors").exists()
 
@@ -408,16 +414,16 @@ def test_a_directory_without_a_search_is_told_in_one_line(run, command):
     done = run(command, "--from", "nowhere")
     assert done.exit_code == 2
     (line,) = done.stderr.splitlines()
-    assert line.startswith("error: results must be those of a search, but there is no nowhere")
+    assert line.startswith("error: no search results found in nowhere")
 
 
 def test_a_damaged_result_file_is_told_in_one_line(ready, tmp_path):
     file = tmp_path / "results" / "optimization_results.json"
     file.write_text(file.read_text()[:-200])
-    done = ready("train", *INLINE)
+    done = ready("train", "--from", str(file), *INLINE[2:])
     assert done.exit_code == 2
     (line,) = done.stderr.splitlines()
-    assert "must be as the search wrote it" in line
+    assert "error: cannot read" in line
     assert "chromasonic report" in line
 
 
@@ -427,7 +433,7 @@ def test_a_search_from_python_cannot_be_gone_on_with_from_the_command_line(done,
     write_result_files(done, tmp_path / "results")
     answer = run("train", *INLINE)
     assert answer.exit_code == 2
-    assert "were given to it in Python" in answer.stderr
+    assert "were passed in Python" in answer.stderr
 
 
 def test_ctrl_c_is_told_in_a_word(ready, monkeypatch):

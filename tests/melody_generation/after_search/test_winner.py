@@ -5,7 +5,7 @@ from torch import nn
 from chromasonic.errors import StudyError
 from chromasonic.melody_generation.after_search import winner as module
 from chromasonic.melody_generation.after_search.finished_search import FinishedSearch
-from chromasonic.melody_generation.after_search.repeats import Workplace
+from chromasonic.melody_generation.after_search.repeats import RetrainingConfig
 from chromasonic.melody_generation.after_search.winner import find_winner, write_winner
 from chromasonic.melody_generation.data.melodies import Melodies
 from chromasonic.melody_generation.data.vocabulary import Vocabulary
@@ -16,7 +16,7 @@ from chromasonic.tuning.records import SearchResult, TrialRecord
 
 N_TUNES = 200
 SPREAD_OVER_SEEDS = 0.007
-"""What melody models of one configuration differ by from seed to seed."""
+"""Typical standard deviation of one configuration's loss over seeds."""
 
 
 def record(number, value):
@@ -33,7 +33,7 @@ def search(values):
 
 
 class Trained:
-    """A model that loses what its configuration loses, give or take seed and tune."""
+    """A model with its configuration's loss plus noise over seeds and tunes."""
 
     def __init__(self, loss, notes, nats):
         self._scored = TuneNats(nats, notes, ("pitch",))
@@ -45,10 +45,10 @@ class Trained:
 
 @pytest.fixture
 def trainings(monkeypatch):
-    """Replaces the training; returns what was trained, and lets the truth be told."""
+    """Replaces training by draws around true losses; records the trainings."""
     world = {"truth": {}, "done": [], "seed": 0, "fails": set()}
 
-    def train_again(search, chosen, workplace):
+    def train_again(search, chosen, config):
         models = {}
         for training in chosen:
             world["done"].append((training.trial, training.repeat))
@@ -70,11 +70,11 @@ def trainings(monkeypatch):
 
 def found(world, values, truth, seed=0, tmp="unused", **options):
     world.update(truth=truth, seed=seed, done=[])
-    return find_winner(search(values), Workplace(tmp), **options)
+    return find_winner(search(values), RetrainingConfig(tmp), **options)
 
 
 def test_a_lucky_best_is_found_out(trainings):
-    """The best of the search was lucky; in truth the second is better by ten seeds' spread."""
+    """The true loss of the second trial is lower by ten standard deviations."""
     for seed in range(20):
         winner = found(trainings, [1.60, 1.65, 1.66], {0: 1.75, 1: 1.68, 2: 1.80}, seed)
         assert winner.trial == 1
@@ -109,7 +109,7 @@ def test_only_the_best_few_are_candidates(trainings):
 
 
 def test_intervals_hold_the_true_difference(trainings):
-    """Of seeds and tunes: about 95 of 100, in all of which the same truth holds."""
+    """Coverage over seeds and tunes is about 95%."""
     held = 0
     for seed in range(60):
         winner = found(trainings, [1.6, 1.6], {0: 1.70, 1: 1.71}, seed, most_repeats=3)
@@ -124,7 +124,7 @@ def test_one_that_cannot_be_trained_again_is_out(trainings):
     winner = found(trainings, [1.6, 1.7], {0: 1.5, 1: 1.7})
     assert [candidate.trial for candidate in winner.candidates] == [1]
     trainings["fails"] = {0, 1}
-    with pytest.raises(StudyError, match="must train again, but none did"):
+    with pytest.raises(StudyError, match="none of the best configurations could be trained again"):
         found(trainings, [1.6, 1.7], {0: 1.5, 1: 1.7})
 
 
@@ -136,13 +136,13 @@ def test_the_epochs_of_the_winner_are_the_median_of_its_best(trainings):
 def test_another_candidate_can_be_chosen_in_the_winners_place(trainings):
     winner = found(trainings, [1.6, 1.6, 1.6], {0: 1.7, 1: 1.7, 2: 2.0}, most_repeats=2)
     (tied,) = winner.ties
-    chosen = winner.choosing(tied)
+    chosen = winner.with_winner(tied)
     assert chosen.trial == tied
     assert chosen.params == {"x": tied}
     assert chosen.ties == [winner.trial]
-    assert winner.choosing(2).ties == []
+    assert winner.with_winner(2).ties == []
     with pytest.raises(StudyError, match=r"one of those trained again \(.*\), but got 7"):
-        winner.choosing(7)
+        winner.with_winner(7)
 
 
 @pytest.mark.parametrize("options", [{"top": 0}, {"most_repeats": 1}])
@@ -154,7 +154,7 @@ def test_too_small_numbers_are_refused(trainings, options):
 def test_the_report_names_the_winner_and_its_ties(trainings, tmp_path):
     of = search([1.60, 1.61, 1.62])
     trainings.update(truth={0: 1.7, 1: 1.7, 2: 1.9})
-    winner = find_winner(of, Workplace(tmp_path), most_repeats=2)
+    winner = find_winner(of, RetrainingConfig(tmp_path), most_repeats=2)
     write_winner(winner, of, tmp_path)
     read = read_winner(tmp_path)
     assert read["trial"] == winner.trial

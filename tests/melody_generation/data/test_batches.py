@@ -12,7 +12,7 @@ from chromasonic.melody_generation.data.batches import (
     LONGEST_ROW,
     WholeTunes,
     Windows,
-    transposed,
+    transpose_randomly,
 )
 
 CPU = torch.device("cpu")
@@ -25,7 +25,7 @@ def random_tunes(lengths, seed=0):
 
 
 def distinct_tunes(lengths):
-    """Tunes in which no note number comes twice, so that each note can be told."""
+    """Tunes without a repeated note number, so that each note is identifiable."""
     ends = np.cumsum([0, *lengths])
     return [np.arange(start, end) for start, end in pairwise(ends)]
 
@@ -148,7 +148,9 @@ def test_windows_of_a_batch_hold_as_many_notes_as_its_tunes():
 
 
 def moved(inputs, targets, most=6, seed=0, vocab_size=V):
-    new_inputs, new_targets = transposed(inputs, targets, most, vocab_size, generator(seed))
+    new_inputs, new_targets = transpose_randomly(
+        inputs, targets, most, vocab_size, generator(seed)
+    )
     assert new_inputs.shape == inputs.shape
     assert new_targets.shape == targets.shape
     return new_inputs, new_targets

@@ -138,5 +138,5 @@ def test_a_number_of_tunes_that_cannot_be_is_refused(n_tunes):
 
 
 def test_too_few_tunes_for_three_parts_are_refused():
-    with pytest.raises(DataError, match=r"is empty with n_tunes=2 and seed=0\. Ask for more"):
+    with pytest.raises(DataError, match=r"has no tune with n_tunes=2 and seed=0\. Ask for more"):
         load_corpus(2)

@@ -106,14 +106,14 @@ def test_without_music21_its_installation_is_named(monkeypatch):
 
 def test_a_music21_without_its_corpus_is_named(corpus):
     (corpus / "bach").rename(corpus / "gone")
-    with pytest.raises(DataError, match=r"must come with its corpus, but there is no .*bach"):
+    with pytest.raises(DataError, match=r"is installed without its corpus: there is no .*bach"):
         load_music21("bach")
 
 
 def test_a_collection_without_tunes_is_refused(corpus):
     for file in (corpus / "bach").glob("bwv1*"):
         file.unlink()
-    with pytest.raises(DataError, match="bach must hold tunes, but has no file"):
+    with pytest.raises(DataError, match="bach has no tunes: no file"):
         load_music21("bach")
 
 

@@ -1,4 +1,4 @@
-"""Which tunes count as nearly copies of others."""
+"""Detection of near-duplicate tunes."""
 
 import numpy as np
 

@@ -95,7 +95,10 @@ def test_what_comes_back_shares_no_memory_with_what_was_given():
         (["CDE"], "must be a list or array of note numbers, but got 'CDE'"),
         ([{1: 2}], "must be a list or array of note numbers, but got {1: 2}"),
         ([(n for n in (1, 2))], "must be a list or array of note numbers, but got <generator"),
-        ([[1, 2], [[1], [2, 3], [4]]], "tune 1 of train_data must be readable as an array, but: "),
+        (
+            [[1, 2], [[1], [2, 3], [4]]],
+            "tune 1 of train_data must be convertible to an array, but numpy says: ",
+        ),
         ([[[1], [2], [3]]], "tune 0 of train_data must have one dimension, but has shape (3, 1)"),
         ([[1, 2], [3.0, 4.0]], "but tune 1 of train_data holds floats (float64). Convert them wi"),
         ([[1, 60.5]], "but tune 0 of train_data has 60.5 at position 1. Round it"),
@@ -148,7 +151,7 @@ def test_a_tensor_dataset_is_refused_with_a_hint():
 
 def test_a_tensor_that_learns_is_refused_with_a_hint():
     torch = pytest.importorskip("torch")
-    with pytest.raises(DataError, match=r"train_data must be readable .*\.detach\(\)\.cpu\(\)"):
+    with pytest.raises(DataError, match=r"train_data must be convertible .*\.detach\(\)\.cpu\(\)"):
         check_sequences(torch.ones(2, 2, requires_grad=True), 88)
 
 

@@ -56,7 +56,7 @@ def test_a_users_tunes_are_told_and_some_are_taken(folder):
     assert lines == [
         f"{folder}: kept 40 of 41: 1 not MIDI",
         "  broken.mid: not MIDI (no MIDI header)",
-        "25 of 40 are used: --n-sequences 40 takes all",
+        "using 25 of 40; --n-sequences 40 uses all",
     ]
     assert sum(map(len, parts(split))) == 25
     everything, lines = DataSource(str(folder), "pitch", None).load()
@@ -76,7 +76,7 @@ def test_of_many_tunes_left_out_the_first_are_told(folder):
 def test_more_tunes_than_the_corpus_has_are_all_of_them():
     split, lines = DataSource("corpus", "pitch", 10_000).load()
     everything = load_corpus()
-    assert lines == ["corpus: all 3893 tunes, since there are no more"]
+    assert lines == ["corpus: all 3893 tunes, the most there are"]
     assert all(map(same, parts(split), parts(everything.pitches)))
 
 
@@ -105,5 +105,5 @@ def test_synthetic_melodies_have_no_rhythm():
 
 
 def test_melodies_given_in_python_cannot_be_loaded_again():
-    with pytest.raises(DataError, match="were given to it in Python"):
+    with pytest.raises(DataError, match="were passed in Python"):
         DataSource.from_description({"train": {}, "sha256": "0"})

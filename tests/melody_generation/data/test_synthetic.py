@@ -101,11 +101,11 @@ def test_the_split_decides_nothing_but_the_split():
         ({"train_split": float("nan")}, "train_split must be between 0 and 1, but got nan"),
         (
             {"num_sequences": 3, "train_split": 0.9},
-            "at least one melody on each side, but 0.9 of 3 leaves 3 and 0",
+            "at least one melody for training and one for validation, but 0.9 of 3 leaves 3 and 0",
         ),
         (
             {"num_sequences": 3, "train_split": 0.1},
-            "at least one melody on each side, but 0.1 of 3 leaves 0 and 3",
+            "at least one melody for training and one for validation, but 0.1 of 3 leaves 0 and 3",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Loading a user's own tunes: what is found, kept, mended and skipped."""
+"""Loading a user's own tunes: what is found, kept, repaired and skipped."""
 
 import io
 import os
@@ -79,7 +79,7 @@ def test_every_kind_of_file_in_a_folder_is_read_in_the_order_of_names(tmp_path):
     tunes = load_tunes(fill(tmp_path, music()))
     assert tunes.names == sorted(music())
     assert tunes.summary() == "kept 7 of 7"
-    assert tunes.mended == []
+    assert tunes.repairs == []
     assert decode_pitches(tunes.pitches[0]).tolist() == random_pitches(1)
     assert tunes.durations[0].tolist() == [240] * 20
     for pitches, durations in zip(tunes.pitches, tunes.durations, strict=True):
@@ -130,7 +130,7 @@ def test_the_summary_counts_reasons_the_commonest_first(tmp_path):
 def test_long_tunes_are_cut(tmp_path):
     tunes = load_tunes(fill(tmp_path, {"a.mid": midi(random_pitches(0, 90))}), max_notes=40)
     assert decode_pitches(tunes.pitches[0]).tolist() == random_pitches(0, 90)[:40]
-    assert tunes.mended == [("a.mid", "cut from 90 to 40 notes")]
+    assert tunes.repairs == [("a.mid", "cut from 90 to 40 notes")]
 
 
 def test_long_tunes_are_split_into_pieces_of_one_key(tmp_path):
@@ -147,15 +147,15 @@ def test_notes_outside_the_piano_are_folded_by_octaves_or_dropped(tmp_path):
     fill(tmp_path, {"a.mid": midi([20, 0, *inside, 109, 127])})
     folded, dropped = load_tunes(tmp_path), load_tunes(tmp_path, outside="drop")
     assert decode_pitches(folded.pitches[0]).tolist() == [32, 24, *inside, 97, 103]
-    assert folded.mended == [("a.mid", "4 notes outside the piano folded")]
+    assert folded.repairs == [("a.mid", "4 notes outside the piano folded")]
     assert decode_pitches(dropped.pitches[0]).tolist() == inside
-    assert dropped.mended == [("a.mid", "4 notes outside the piano dropped")]
+    assert dropped.repairs == [("a.mid", "4 notes outside the piano dropped")]
 
 
 def test_very_long_notes_are_shortened_to_32_quarters(tmp_path):
     tunes = load_tunes(fill(tmp_path, {"a.mid": midi(random_pitches(0), ticks=0xFFFFFFF)}))
     assert set(tunes.durations[0].tolist()) == {32 * 480}
-    assert tunes.mended == [("a.mid", "20 notes longer than 32 quarters shortened")]
+    assert tunes.repairs == [("a.mid", "20 notes longer than 32 quarters shortened")]
 
 
 def test_near_duplicates_are_skipped_unless_they_are_wanted(tmp_path):
@@ -335,7 +335,7 @@ def test_a_zip_whose_list_of_members_is_too_long_is_refused(tmp_path):
     end = content.rindex(b"PK\5\6")
     content[end + 12 : end + 16] = (2**31).to_bytes(4, "little")
     fill(tmp_path, {"a.zip": bytes(content)})
-    with pytest.raises(DataError, match=r"a\.zip must be a sound zip, but: .*too many members"):
+    with pytest.raises(DataError, match=r"a\.zip is not a valid zip: .*too many members"):
         load_tunes(tmp_path / "a.zip")
 
 
@@ -383,10 +383,10 @@ def test_a_named_pipe_is_skipped_and_not_waited_for(tmp_path):
     ("files", "name", "message"),
     [
         ({}, "gone", "there is no"),
-        ({}, ".", "has no file that ends in .abc"),
+        ({}, ".", "has no tunes: no file ends in .abc"),
         ({"a.txt": b"x"}, "a.txt", r"must end in .*but got a\.txt"),
-        ({"a.zip": b"x"}, "a.zip", "must be a sound zip"),
-        ({"a.zip": zipped({})}, "a.zip", "has no file that ends in"),
+        ({"a.zip": b"x"}, "a.zip", "is not a valid zip"),
+        ({"a.zip": zipped({})}, "a.zip", "has no tunes: no file ends in"),
         ({"a.mid": b"x"}, ".", r"kept 0 of 1: 1 not MIDI\. The first is a\.mid"),
         ({"a.mid": b"x"}, "a.mid", "kept 0 of 1: 1 not MIDI"),
     ],

@@ -1,4 +1,4 @@
-"""How a user's tunes are parted."""
+"""Split of a user's tunes."""
 
 import hashlib
 
@@ -65,5 +65,5 @@ def test_durations_are_parted_as_the_pitches_are():
 
 @pytest.mark.parametrize("keys", [["a", "b"], ["a", "b", "b", "b"]])
 def test_fewer_than_three_tunes_cannot_be_parted(keys):
-    with pytest.raises(DataError, match=r"at least 3 tunes are needed.*but got 2"):
+    with pytest.raises(DataError, match=r"at least 3 different tunes.*but got 2"):
         split_tunes(tunes_of(range(len(keys)), keys))

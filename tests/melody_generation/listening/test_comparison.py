@@ -1,4 +1,4 @@
-"""Generated melodies beside people's: summaries, rows, and what is said of copies."""
+"""Comparison of generated and human-composed melodies: summaries, rows, copies."""
 
 import dataclasses
 import json
@@ -100,9 +100,9 @@ def test_copying_is_judged_by_what_people_share_with_the_training_tunes():
     as_people = random_tunes(2, 4, 30)
     thieves = [tune[5:35] for tune in training[:4]]
     result = compare([*as_people, *thieves], people, training=training)
-    assert result.much_copied == 0.5
-    assert compare(people, people, training=training).much_copied == 0
-    assert compare(as_people, people).much_copied is None
+    assert result.copied_share == 0.5
+    assert compare(people, people, training=training).copied_share == 0
+    assert compare(as_people, people).copied_share is None
 
 
 def test_rhythm_is_compared_only_where_both_sets_have_it():

@@ -13,7 +13,11 @@ from chromasonic.melody_generation.data import load_corpus
 from chromasonic.melody_generation.data.melodies import Melodies
 from chromasonic.melody_generation.data.sources import DataSource
 from chromasonic.melody_generation.data.vocabulary import Vocabulary
-from chromasonic.melody_generation.listening.export import Playing, beside_people, write_melodies
+from chromasonic.melody_generation.listening.export import (
+    Playback,
+    compare_with_held_out,
+    write_melodies,
+)
 from chromasonic.melody_generation.listening.generation import Melody, generate
 from chromasonic.melody_generation.listening.midi_file import write_midi
 from chromasonic.melody_generation.models import LSTMMelodyModel
@@ -24,10 +28,10 @@ from chromasonic.melody_generation.trained.model import Network, TrainedModel
 
 
 def described(tokens="pitch_duration", n_sequences=120):
-    """What a search tells of these tunes."""
+    """Description of these tunes in a search."""
     source = DataSource("corpus", tokens, n_sequences, 0)
     split, _ = source.load()
-    melodies = Melodies.checked(split.train, split.validation, 88, tokens)
+    melodies = Melodies.from_data(split.train, split.validation, 88, tokens)
     return {**source.describe(), "sha256": melodies.fingerprint}
 
 
@@ -35,7 +39,7 @@ CLASS = f"{LSTMMelodyModel.__module__}.{LSTMMelodyModel.__qualname__}"
 
 
 def made(tokens="pitch_duration", data=None):
-    """A model that knows nothing, but where its melodies came from."""
+    """An untrained model with a description of its data."""
     vocabulary = Vocabulary.of(tokens)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -68,7 +72,7 @@ def notes_of(file):
 
 def test_every_melody_becomes_a_midi_file_and_a_sound(tmp_path):
     melodies = generate(made(), 11, length=12)
-    files = write_melodies(melodies, tmp_path, Playing(tempo=90.0, program=40), {"seed": 0})
+    files = write_melodies(melodies, tmp_path, Playback(tempo=90.0, program=40), {"seed": 0})
     assert [file.name for file in files[:2]] == ["melody-01.mid", "melody-02.mid"]
     assert len(files) == 22
     described = json.loads((tmp_path / "melodies.json").read_text())
@@ -86,12 +90,12 @@ def test_people_are_the_test_tunes_and_copies_those_of_all_others():
     corpus = load_corpus(120, 0)
     tune = corpus.train[0]
     copy = Melody(tune[:30] + 21, corpus.durations.train[0][:30])
-    found = beside_people([copy, copy], described(), Vocabulary.of("pitch_duration"))
+    found = compare_with_held_out([copy, copy], described(), Vocabulary.of("pitch_duration"))
     rows = {row.measure: row for row in found.rows}
     assert rows["longest_copy"].generated == 30
     assert found.n_people == sum(len(t) >= 30 for t in corpus.test)
-    assert found.much_copied == 1.0
-    pitches_alone = beside_people([copy, copy], described("pitch"), Vocabulary.of("pitch"))
+    assert found.copied_share == 1.0
+    pitches_alone = compare_with_held_out([copy, copy], described("pitch"), Vocabulary.of("pitch"))
     measures = {row.measure for row in pitches_alone.rows}
     assert measures == set(rows) - {"duration_entropy", "notes_per_quarter", "rhythmic_repetition"}
     assert rows["self_repetition"] in pitches_alone.rows
@@ -157,10 +161,10 @@ def test_the_directory_of_a_search_leads_to_the_model_in_it(run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere"], "a trained model must be a folder with config.json"),
+        (["nowhere"], "a model folder must contain config.json"),
         (["model", "--key", "H"], "a key must be one such as D"),
-        (["model", "--seed-tune", "gone.mid"], "there is no gone.mid"),
-        (["model", "--seed-tune", "broken.mid"], "must hold tunes"),
+        (["model", "--seed-tune", "gone.mid"], "there is no file or folder gone.mid"),
+        (["model", "--seed-tune", "broken.mid"], "no tune in"),
         (["model", "--soundfont", "broken.mid"], "soundfont"),
         (["model", "--device", "tpu"], "a device must be"),
     ],

@@ -173,7 +173,7 @@ def test_melodies_in_a_key_fit_it_better_than_others():
 
 def test_a_model_of_ones_own_is_read_anew_for_each_note():
     class Own(nn.Module):
-        """Says that the note one above the last is certain, of as many as it has seen."""
+        """Predicts the note above the last one; records the lengths of its inputs."""
 
         def __init__(self):
             super().__init__()
@@ -206,5 +206,5 @@ def test_a_number_out_of_range_is_refused(arguments, message):
 
 def test_a_model_that_knows_no_beginning_says_so():
     trained = TrainedModel((network("lstm", PITCH),), (1.0,), PITCH)
-    with pytest.raises(DataError, match="must know how melodies begin"):
+    with pytest.raises(DataError, match="does not store how melodies begin"):
         generate(trained, 1, length=5)

@@ -92,7 +92,7 @@ def test_a_melody_of_one_pitch_has_no_clear_key():
 
 
 def test_most_fiddle_tunes_end_on_the_tonic_that_is_found():
-    """Not all do; but of random keys one in twelve would."""
+    """Random keys would match one in twelve."""
     corpus = load_corpus(300)
     ends = 0
     for tokens, ticks in zip(corpus.train, corpus.durations.train, strict=True):

@@ -33,7 +33,7 @@ def major_scale(tonic):
 
 
 def best_of_24_scales(pitches):
-    """As muspy does it: the highest pitch-in-scale rate of all major and minor scales."""
+    """Reference, as in muspy: the highest pitch-in-scale rate of all major and minor scales."""
     rates = []
     for root in range(12):
         for mask in (MAJOR, NATURAL_MINOR):
@@ -43,7 +43,7 @@ def best_of_24_scales(pitches):
 
 
 def repeated(pitches, durations=None):
-    """How many of the runs of four steps were there before, counted one by one."""
+    """Reference: repeated runs of four steps, counted one by one."""
     runs = []
     for start in range(len(pitches) - 4):
         run = [pitches[i + 1] - pitches[i] for i in range(start, start + 4)]

@@ -36,7 +36,7 @@ def test_mido_and_our_own_reader_give_the_notes_back(notes, tmp_path_factory):
     assert notes_by_mido(path) == list(zip([0, *ends], ends, pitches, strict=False))
     read = read_midi(path.read_bytes())
     assert (read.pitches, read.durations) == (list(pitches), list(durations))
-    assert not +read.mends
+    assert not +read.repairs
 
 
 def test_tunes_of_the_corpus_come_back_from_their_files(tmp_path):

@@ -237,7 +237,7 @@ def test_without_tinysoundfont_the_error_says_what_to_install(tmp_path, monkeypa
 def test_sound_and_midi_files_need_no_torch():
     code = (
         "import sys\n"
-        "from chromasonic.melody_generation import midi_file, sound\n"
+        "from chromasonic.melody_generation.listening import midi_file, sound\n"
         "sound.render([60], [480])\n"
         "print({'torch', 'matplotlib', 'mido', 'tinysoundfont'} & sys.modules.keys())"
     )

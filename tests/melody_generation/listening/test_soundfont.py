@@ -152,12 +152,12 @@ def test_pitches_for_which_the_file_has_no_sound_are_refused(write):
     ],
 )
 def test_a_file_that_is_no_soundfont_is_refused_in_one_line(content, reason, write):
-    with pytest.raises(DataError, match=rf"must be a whole .* but .*sine\.sf2 is none: {reason}"):
+    with pytest.raises(DataError, match=rf"must be a whole .* but .*sine\.sf2 is not: {reason}"):
         render([69], [480], soundfont=write(content))
 
 
 def test_a_soundfont_that_is_not_there_is_refused_in_one_line(tmp_path):
-    with pytest.raises(DataError, match=r"none\.sf2 is none: No such file or directory\.$"):
+    with pytest.raises(DataError, match=r"none\.sf2 is not: No such file or directory\.$"):
         render([69], [480], soundfont=tmp_path / "none.sf2")
-    with pytest.raises(DataError, match=r"is none: Is a directory\.$"):
+    with pytest.raises(DataError, match=r"is not: Is a directory\.$"):
         render([69], [480], soundfont=tmp_path)

@@ -22,7 +22,7 @@ def _seed():
 
 
 def gradient_of_one_position(model, tokens, position):
-    """How much each embedded token moves the logits at one position, shape (T,)."""
+    """Gradient norm of the logits at one position by embedded token, shape (T,)."""
     seen = []
     hook = model.embedding.register_forward_hook(lambda *a: seen.append(a[2]) or a[2])
     logits = model.eval()(tokens)

@@ -81,7 +81,7 @@ def test_a_melody_read_in_parts_is_read_as_a_whole(name, vocabulary):
 
 
 def test_where_in_the_bar_a_note_begins_is_known():
-    """The same notes after a bar more or less are read alike, after half a beat more not."""
+    """A shift of a bar leaves the hidden values alike, a shift of half a beat does not."""
     model = made("lstm", Vocabulary(2, (120, 7680)))
     clock = [
         model._clock(torch.tensor([[elapsed]])) for elapsed in (480, 480 + 11520 * 2, 480 + 120)

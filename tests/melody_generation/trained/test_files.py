@@ -65,13 +65,13 @@ def test_a_model_replaces_the_one_before(tmp_path):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda d: (d / "config.json").unlink(), "must be a folder with config.json"),
+        (lambda d: (d / "config.json").unlink(), "must contain config.json"),
         (lambda d: (d / "config.json").write_text("{"), "is damaged"),
-        (lambda d: (d / "config.json").write_text("[]"), "is not of schema 1"),
+        (lambda d: (d / "config.json").write_text("[]"), "does not have schema_version 1"),
         (lambda d: (d / "weights.safetensors").unlink(), "is damaged: FileNotFoundError"),
         (lambda d: (d / "weights.safetensors").write_bytes(b"\0" * 9), "is damaged"),
-        (lambda d: change(d, "schema_version", 99), "is not of schema 1"),
-        (lambda d: change(d, "weights", []), "does not weigh each"),
+        (lambda d: change(d, "schema_version", 99), "does not have schema_version 1"),
+        (lambda d: change(d, "weights", []), "one weight for each network"),
         (lambda d: change(d, "weights", None), "is damaged"),
         (lambda d: change(d, "vocabulary", {"n_pitches": 9}), "is damaged: KeyError"),
         (lambda d: change(d, "vocabulary", RHYTHM.to_dict() | {"n_pitches": 8}), "is damaged"),
@@ -104,7 +104,7 @@ def change_network(folder, key, value):
 
 
 def test_pickled_weights_are_not_unpickled(tmp_path):
-    """A file that would run code if it were a pickle is only found not to be safetensors."""
+    """A malicious pickle is only found not to be safetensors."""
     folder = save_model(trained(), tmp_path / "model")
 
     class Bomb:

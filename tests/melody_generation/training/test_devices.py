@@ -35,9 +35,9 @@ def test_without_a_gpu_auto_is_the_cpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     assert choose_device("auto") == choose_device("cpu") == torch.device("cpu")
-    with pytest.raises(DeviceError, match="PyTorch sees none"):
+    with pytest.raises(DeviceError, match="PyTorch finds none"):
         choose_device("cuda")
-    with pytest.raises(DeviceError, match="must be an Apple GPU"):
+    with pytest.raises(DeviceError, match="needs an Apple GPU"):
         choose_device("mps")
 
 
@@ -46,5 +46,5 @@ def test_a_gpu_beyond_those_there_are_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert choose_device("auto") == torch.device("cuda")
     assert choose_device("cuda:1") == torch.device("cuda:1")
-    with pytest.raises(DeviceError, match="there are only 2 GPUs"):
+    with pytest.raises(DeviceError, match="PyTorch finds 2 GPUs"):
         choose_device("cuda:2")

@@ -15,12 +15,12 @@ from chromasonic.melody_generation.models.check import OutputKind, check_model
 from chromasonic.melody_generation.training import loop as module
 from chromasonic.melody_generation.training.loop import (
     TrainingSettings,
-    best_weights,
     create_training_data,
+    load_best_weights,
     train,
 )
 from chromasonic.melody_generation.training.objective import MelodyObjective
-from chromasonic.melody_generation.training.scoring import batches_for, context_of, score
+from chromasonic.melody_generation.training.scoring import batches_for, context_length, score
 from chromasonic.tuning.endings import Ending
 from chromasonic.tuning.objective import Trial
 
@@ -43,7 +43,15 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def start(build, kind=OutputKind.EVERY_POSITION, *, seed=3, checkpoint=None, pieces=1, **settings):
+def start(
+    build,
+    kind=OutputKind.EVERY_POSITION,
+    *,
+    seed=3,
+    checkpoint=None,
+    n_micro_batches=1,
+    **settings,
+):
     settings = TrainingSettings(**{"num_epochs": 4, "batch_size": 6, **settings})
     return train(
         build,
@@ -53,7 +61,7 @@ def start(build, kind=OutputKind.EVERY_POSITION, *, seed=3, checkpoint=None, pie
         device=CPU,
         seed=seed,
         checkpoint=checkpoint,
-        pieces=pieces,
+        n_micro_batches=n_micro_batches,
     )
 
 
@@ -175,7 +183,7 @@ def test_the_best_weights_are_those_of_the_best_epoch(tmp_path):
     best = min(range(len(epochs)), key=lambda i: epochs[i].loss)
     assert best < len(epochs) - 1, "a last epoch that is the best one would show nothing"
     model = lstm()
-    model.load_state_dict(best_weights(tmp_path / str(len(epochs) - 1)))
+    model.load_state_dict(load_best_weights(tmp_path / str(len(epochs) - 1)))
     batches = batches_for(OutputKind.EVERY_POSITION, VALIDATION, model, CPU)
     assert score(model, batches).loss == epochs[best].loss
 
@@ -204,7 +212,7 @@ def test_the_score_is_the_mean_over_notes_one_by_one(name):
         for i in range(1, len(tune)):
             before = tune[:i]
             if kind is OutputKind.LAST_POSITION:
-                lacking = max(0, context_of(model) - i)
+                lacking = max(0, context_length(model) - i)
                 before = torch.cat([before[:1].repeat(lacking), before])
             with torch.no_grad():
                 logits = model(before[None])
@@ -425,7 +433,7 @@ def test_the_names_of_the_settings_are_those_that_steer_the_training():
     }
 
 
-# In pieces, to save memory
+# Micro-batches, to save memory
 
 
 def without_dropout(name):
@@ -436,7 +444,7 @@ def without_dropout(name):
 
 
 def rows_of_steps(monkeypatch):
-    """How many rows each forward pass of the training has, from now on."""
+    """Numbers of rows of all later forward passes of the training."""
     rows = []
     forward = module.predict
 
@@ -457,7 +465,7 @@ def test_training_in_pieces_is_the_same_training_up_to_rounding(name, transposit
     whole = [(e.loss, e.train_loss) for e in start(build, kind, **settings)]
     rows_of_batches = rows.copy()
     rows.clear()
-    parts = [(e.loss, e.train_loss) for e in start(build, kind, pieces=4, **settings)]
+    parts = [(e.loss, e.train_loss) for e in start(build, kind, n_micro_batches=4, **settings)]
     np.testing.assert_allclose(parts, whole, rtol=1e-4)
     assert sum(rows) == sum(rows_of_batches)
     assert max(rows) == math.ceil(max(rows_of_batches) / 4)
@@ -469,7 +477,8 @@ def test_a_batch_smaller_than_its_pieces_is_learnt_row_by_row(batch_size, monkey
     whole = [e.train_loss for e in start(build, kind, batch_size=batch_size, num_epochs=2)]
     rows = rows_of_steps(monkeypatch)
     parts = [
-        e.train_loss for e in start(build, kind, batch_size=batch_size, num_epochs=2, pieces=4)
+        e.train_loss
+        for e in start(build, kind, batch_size=batch_size, num_epochs=2, n_micro_batches=4)
     ]
     np.testing.assert_allclose(parts, whole, rtol=1e-4)
     assert set(rows) == {1}
@@ -486,16 +495,24 @@ def test_pieces_of_unequal_numbers_of_notes_weigh_by_their_notes():
     whole, parts = (
         [
             (epoch.loss, epoch.train_loss)
-            for epoch in train(build, kind, melodies, settings, device=CPU, seed=1, pieces=pieces)
+            for epoch in train(
+                build,
+                kind,
+                melodies,
+                settings,
+                device=CPU,
+                seed=1,
+                n_micro_batches=n_micro_batches,
+            )
         ]
-        for pieces in (1, 4)
+        for n_micro_batches in (1, 4)
     )
     np.testing.assert_allclose(parts, whole, rtol=1e-3)
 
 
-@pytest.mark.parametrize(("out_of_memory_before", "pieces"), [(False, 1), (True, 4)])
+@pytest.mark.parametrize(("out_of_memory_before", "n_micro_batches"), [(False, 1), (True, 4)])
 def test_only_a_trial_that_ran_out_of_memory_learns_in_pieces(
-    out_of_memory_before, pieces, monkeypatch
+    out_of_memory_before, n_micro_batches, monkeypatch
 ):
     objective = MelodyObjective(
         MODELS["lstm"],
@@ -507,5 +524,5 @@ def test_only_a_trial_that_ran_out_of_memory_learns_in_pieces(
     rows = rows_of_steps(monkeypatch)
     params = {**SMALL, "batch_size": len(TRAIN), "learning_rate": 1e-3}
     next(objective(params, Trial(0, 1, out_of_memory_before=out_of_memory_before)))
-    assert len(rows) == pieces
+    assert len(rows) == n_micro_batches
     assert sum(rows) == len(TRAIN)

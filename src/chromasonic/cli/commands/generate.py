@@ -45,7 +45,7 @@ def generate(
         require_extra("torch", "melody")
         import torch
 
-        from chromasonic.melody_generation.listening.export import Playing, write_melodies
+        from chromasonic.melody_generation.listening.export import Playback, write_melodies
         from chromasonic.melody_generation.listening.generation import generate as draw
         from chromasonic.melody_generation.trained.files import load_model
         from chromasonic.melody_generation.training.devices import choose_device
@@ -64,7 +64,7 @@ def generate(
             seed_notes=seed_notes,
             seed=seed,
         )
-        playing = Playing(tempo, program, soundfont)
+        playback = Playback(tempo, program, soundfont)
         described = {
             "model": str(model),
             "length": length,
@@ -78,7 +78,7 @@ def generate(
             "program": program,
             "soundfont": soundfont and str(soundfont),
         }
-        files = write_melodies(melodies, output_dir, playing, described)
+        files = write_melodies(melodies, output_dir, playback, described)
         for file in files:
             typer.echo(f"Melody: {file}")
         _draw(melodies, output_dir)
@@ -106,14 +106,17 @@ def _draw(melodies: "list[Melody]", folder: Path) -> None:
 def _compare(melodies: "list[Melody]", model: "TrainedModel", folder: Path) -> None:
     """Prints measures beside people's, where the model knows people's tunes."""
     from chromasonic.errors import DataError
-    from chromasonic.melody_generation.listening.export import beside_people, write_comparison
+    from chromasonic.melody_generation.listening.export import (
+        compare_with_held_out,
+        write_comparison,
+    )
 
     data = model.card.get("data", {})
     if "source" not in data:
         typer.echo("No measures beside people's tunes: the model does not tell where its own are.")
         return
     try:
-        comparison = beside_people(melodies, data, model.vocabulary)
+        comparison = compare_with_held_out(melodies, data, model.vocabulary)
     except DataError as error:
         typer.echo(f"No measures beside people's tunes: {error}")
         return

@@ -1,4 +1,4 @@
-"""Several of a search's best models as one: their probabilities averaged.
+"""Ensemble of a search's best models: the weighted mean of their probabilities.
 
 M: members. N: notes.
 """
@@ -13,13 +13,17 @@ import torch
 from torch import Tensor
 
 from chromasonic.errors import StudyError
-from chromasonic.melody_generation.after_search.final_model import already_there, score_on_test
+from chromasonic.melody_generation.after_search.final_model import score_on_test
 from chromasonic.melody_generation.after_search.finished_search import FinishedSearch
-from chromasonic.melody_generation.after_search.repeats import Training, Workplace, train_again
+from chromasonic.melody_generation.after_search.repeats import (
+    RetrainingConfig,
+    Training,
+    train_again,
+)
 from chromasonic.melody_generation.after_search.winner import Winner
 from chromasonic.melody_generation.trained.card import CARD_FILE, model_card
 from chromasonic.melody_generation.trained.evaluation import paired_difference
-from chromasonic.melody_generation.trained.files import save_model
+from chromasonic.melody_generation.trained.files import load_model_with_key, save_model
 from chromasonic.melody_generation.trained.model import TrainedModel, target_nats
 
 SIZE = 5
@@ -29,40 +33,40 @@ _EM_STEPS = 200
 def combine(
     search: FinishedSearch,
     winner: Winner,
-    workplace: Workplace,
+    config: RetrainingConfig,
     folder: Path,
     *,
     size: int = SIZE,
 ) -> TrainedModel:
-    """An ensemble of the best configurations and seeds, weighted on validation, tested once.
+    """Builds an ensemble of the best configurations and seeds, and tests it once.
 
-    Candidates are the further trainings of the configurations that were compared for the winner,
-    and more of them if there are too few. All have learnt from the training melodies alone, so
-    that the validation melodies can choose and weigh them. A folder that already holds just this
-    ensemble is only read: the test melodies are scored once.
+    Candidates are the retrained models of the configurations that were compared for the winner;
+    more are trained if there are too few. All have learnt from the training melodies alone, so
+    that the validation melodies can select and weight them. If the folder already holds this very
+    ensemble, it is loaded: the test melodies are scored once.
 
     Args:
-        search: Whose melodies and model class they are.
+        search: Supplies melodies and model class.
         winner: The configurations, best first.
-        workplace: Where trainings run; what was trained before counts.
-        folder: Where the ensemble goes.
-        size: How many members, at least 2.
+        config: Folder, device and executor of trainings; earlier models are reused.
+        folder: Receives the ensemble.
+        size: Number of members, at least 2.
 
     Raises:
-        KeyboardInterrupt: It was broken off; the same call goes on.
-        StudyError: Too few trainings ran to their end.
+        KeyboardInterrupt: Interrupted; the same call resumes.
+        StudyError: Too few trainings completed.
         ValueError: `size` is below 2.
     """
     if size < 2:
         raise ValueError(f"an ensemble must have at least 2 members, but got {size}.")
-    candidates = _candidates(search, winner, workplace, size)
+    candidates = _candidates(search, winner, config, size)
     nats = torch.stack([_note_nats(model, search) for model in candidates])  # (candidates, N)
     chosen = choose_members(nats, size)
     weights = fit_weights(nats[chosen])
     members = [candidates[i] for i in chosen]
     key = sha256("".join(m.card["key"] for m in members).encode()).hexdigest()[:12]
-    if (kept := already_there(folder, key, search)) is not None:
-        return kept
+    if (existing := load_model_with_key(folder, key, search.model_class)) is not None:
+        return existing
     ensemble = TrainedModel(
         tuple(member.networks[0] for member in members),
         weights,
@@ -84,7 +88,7 @@ def combine(
         "validation_loss": ensemble.tune_nats(search.melodies.validation).loss,
         "test": {
             **score_on_test(ensemble, search),
-            **_beside_the_best_member(ensemble, members, search),
+            **_best_member_scores(ensemble, members, search),
         },
     }
     ensemble = replace(ensemble, card=card)
@@ -93,11 +97,14 @@ def combine(
 
 
 def choose_members(nats: Tensor, size: int) -> list[int]:
-    """Those models whose equally weighted mean predicts best, chosen one after the other.
+    """Greedy forward selection of the models whose equally weighted mean predicts best.
+
+    Step m adds the candidate c that minimises the mean over notes of -log(sum of p_i / m), i
+    running over c and the m - 1 chosen before.
 
     Args:
         nats: Of each candidate on each validation note, shape (candidates, N).
-        size: How many to choose, each at most once.
+        size: Number of models to choose, each at most once.
 
     Source: Caruana et al. (2004), ensemble selection from libraries of models; here without
         replacement.
@@ -113,7 +120,9 @@ def choose_members(nats: Tensor, size: int) -> list[int]:
 
 
 def fit_weights(nats: Tensor) -> tuple[float, ...]:
-    """Shares of the members under which the notes are most probable.
+    """Maximum-likelihood weights of the members.
+
+    Each step sets w_m to the mean over notes of w_m p_m / (sum of w_k p_k).
 
     Args:
         nats: Of each member on each validation note, shape (M, N).
@@ -124,7 +133,7 @@ def fit_weights(nats: Tensor) -> tuple[float, ...]:
     Source: Dempster, Laird and Rubin (1977); expectation maximisation of mixture weights, whose
         likelihood has one maximum.
     """
-    # Only ratios count, and the largest of each note being 1 nothing vanishes.
+    # Only ratios count; the largest of each note is 1, so that no note underflows.
     probabilities = (nats.amin(0) - nats).exp()
     shares = torch.full((len(nats),), 1 / len(nats), dtype=nats.dtype)
     for _ in range(_EM_STEPS):
@@ -134,9 +143,9 @@ def fit_weights(nats: Tensor) -> tuple[float, ...]:
 
 
 def _candidates(
-    search: FinishedSearch, winner: Winner, workplace: Workplace, size: int
+    search: FinishedSearch, winner: Winner, config: RetrainingConfig, size: int
 ) -> list[TrainedModel]:
-    """All further trainings there are, and as many more as an ensemble of that size needs."""
+    """All retrained models, and as many more as an ensemble of that size needs."""
     n_repeats = {c.trial: len(c.losses) for c in winner.candidates}
     params = {c.trial: c.params for c in winner.candidates}
     best_first = [winner.trial, *winner.ties] + [
@@ -152,25 +161,25 @@ def _candidates(
         for trial, repeats in n_repeats.items()
         for repeat in range(1, repeats + 1)
     ]
-    trained = list(train_again(search, wanted, workplace).values())
+    trained = list(train_again(search, wanted, config).values())
     if len(trained) < size:
         raise StudyError(
-            f"{size} members must train to their end, but only {len(trained)} did. "
-            "Ask for a smaller ensemble."
+            f"an ensemble of {size} needs {size} trained models, but only {len(trained)} "
+            "completed training. Ask for a smaller ensemble."
         )
     return trained
 
 
 def _note_nats(model: TrainedModel, search: FinishedSearch) -> Tensor:
-    """Nats of each validation note, all factors together, shape (N,)."""
+    """Nats of each validation note, summed over factors, shape (N,)."""
     nats, _ = target_nats(model.networks[0], search.melodies.validation)
     return nats.sum(0)
 
 
-def _beside_the_best_member(
+def _best_member_scores(
     ensemble: TrainedModel, members: Sequence[TrainedModel], search: FinishedSearch
 ) -> dict[str, object]:
-    """The gain over the member that is best on validation, with its interval."""
+    """Test loss of the member best on validation, and the difference to it."""
     best = min(members, key=lambda member: float(member.card["val_loss"]))
     scored, alone = (model.tune_nats(search.test) for model in (ensemble, best))
     return {

@@ -1,4 +1,4 @@
-"""What a search was made for: the winner trained on all but the test melodies, and tested once."""
+"""The final model: the winner's configuration trained on all but the test melodies."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,36 +6,39 @@ from typing import Any
 
 from chromasonic.errors import ModelError
 from chromasonic.melody_generation.after_search.finished_search import FinishedSearch
-from chromasonic.melody_generation.after_search.repeats import Training, Workplace, train_again
+from chromasonic.melody_generation.after_search.repeats import (
+    RetrainingConfig,
+    Training,
+    train_again,
+)
 from chromasonic.melody_generation.after_search.winner import Winner
 from chromasonic.melody_generation.data.melodies import Melodies
 from chromasonic.melody_generation.trained.baselines import Baseline, best_baseline
 from chromasonic.melody_generation.trained.card import CARD_FILE, model_card
 from chromasonic.melody_generation.trained.evaluation import loss_interval, paired_difference
-from chromasonic.melody_generation.trained.files import load_model, save_model
+from chromasonic.melody_generation.trained.files import load_model_with_key, save_model
 from chromasonic.melody_generation.trained.model import TrainedModel
 
-_OF_THE_TRAINING = ("key", "training_params", "training_time", "learning_curve")
+_TRAINING_KEYS = ("key", "training_params", "training_time", "learning_curve")
 
 
 def train_final(
-    search: FinishedSearch, winner: Winner, workplace: Workplace, folder: Path
+    search: FinishedSearch, winner: Winner, config: RetrainingConfig, folder: Path
 ) -> TrainedModel:
-    """The winner's configuration trained on training and validation melodies, and tested once.
+    """Trains the winner's configuration on training and validation melodies, and tests it once.
 
-    It trains for as many epochs as the winner's trainings took to their best in the median, on
-    the same schedule of learning rates. A folder that already holds just this model is only read:
-    the test melodies are scored once.
+    The number of epochs is the median best epoch of the winner's trainings, on the same learning
+    rate schedule. If the folder already holds this very model, it is loaded: the test melodies
+    are scored once.
 
     Args:
-        search: Whose melodies and model class they are.
-        winner: What to train with.
-        workplace: Where the training runs.
-        folder: Where the model goes: weights, configuration, learning curve, scores and a model
-            card.
+        search: Supplies melodies and model class.
+        winner: Supplies the configuration and the number of epochs.
+        config: Folder, device and executor of the training.
+        folder: Receives the model: weights, configuration, learning curve, scores, model card.
 
     Raises:
-        KeyboardInterrupt: It was broken off; the same call goes on.
+        KeyboardInterrupt: Interrupted; the same call resumes.
         ModelError: The training failed.
     """
     melodies = search.melodies
@@ -44,17 +47,18 @@ def train_final(
         melodies=Melodies([*melodies.train, *melodies.validation], [], melodies.vocabulary),
     )
     training = Training(winner.trial, 0, winner.params)
-    trained = train_again(everything, [training], workplace, stop_after=winner.best_epoch)
+    trained = train_again(everything, [training], config, stop_after=winner.best_epoch)
     if training not in trained:
         raise ModelError(
-            "the final model must train to its end, but did not. "
-            f"The reason is in {workplace.folder / 'optimization_results.json'}."
+            "the training of the final model failed. "
+            f"The reason is in {config.folder / 'optimization_results.json'}."
         )
     model = trained[training]
-    if (kept := already_there(folder, model.card["key"], search)) is not None:
-        return kept
+    key = model.card["key"]
+    if (existing := load_model_with_key(folder, key, search.model_class)) is not None:
+        return existing
     card = {
-        **{name: model.card[name] for name in _OF_THE_TRAINING},
+        **{name: model.card[name] for name in _TRAINING_KEYS},
         "kind": "model",
         "trial": winner.trial,
         "ties": winner.ties,
@@ -70,12 +74,12 @@ def train_final(
 
 
 def score_on_test(model: TrainedModel, search: FinishedSearch) -> dict[str, Any]:
-    """The model's loss on the test melodies, with the best n-gram's on the same notes beside it.
+    """The losses of the model and of the best n-gram on the test melodies.
 
-    The n-gram is the best on the validation melodies, and then counts those, too.
+    The n-gram is the best on the validation melodies, and is then refitted with them included.
     """
     scored = model.tune_nats(search.test)
-    name, baseline = baseline_on_everything(search.melodies)
+    name, baseline = refit_best_baseline(search.melodies)
     ngram = baseline.tune_nats(search.test)
     return {
         "melodies": len(search.test),
@@ -89,16 +93,7 @@ def score_on_test(model: TrainedModel, search: FinishedSearch) -> dict[str, Any]
     }
 
 
-def baseline_on_everything(melodies: Melodies) -> tuple[str, Baseline]:
+def refit_best_baseline(melodies: Melodies) -> tuple[str, Baseline]:
     """The n-gram that is best on validation, counted on training and validation melodies."""
     name, best = best_baseline(melodies)
-    return name, best.fitted_to([*melodies.train, *melodies.validation])
-
-
-def already_there(folder: Path, key: str, search: FinishedSearch) -> TrainedModel | None:
-    """The model in a folder, if it is the one with that key; else None."""
-    try:
-        kept = load_model(folder, search.model_class)
-    except ModelError:
-        return None
-    return kept if kept.card.get("key") == key else None
+    return name, best.refit([*melodies.train, *melodies.validation])

@@ -1,4 +1,4 @@
-"""A search that has ended, with its melodies: what every step after it starts from."""
+"""A finished search with its melodies, from which all later steps start."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from chromasonic.melody_generation.data.melodies import Melodies
 from chromasonic.melody_generation.data.sources import DataSource
 from chromasonic.melody_generation.data.vocabulary import IntArray
 from chromasonic.melody_generation.models.check import OutputKind
-from chromasonic.melody_generation.trained.files import class_named
+from chromasonic.melody_generation.trained.files import import_model_class
 from chromasonic.tuning.records import SearchResult
 
 
 @dataclass(frozen=True, eq=False)
 class FinishedSearch:
-    """A melody search and what it was made on.
+    """A melody search with its model class and melodies.
 
     Attributes:
-        result: What it found.
-        model_class: What was searched.
-        kind: Which notes the model predicts.
-        melodies: Those it trained and chose by.
-        test: Tokens of the melodies that no choice has seen.
+        result: Result of the search.
+        model_class: The model class searched.
+        kind: The notes that the model predicts.
+        melodies: Training and validation melodies.
+        test: Tokens of the test melodies, which no choice depends on.
         num_epochs: The most epochs of a trial.
     """
 
@@ -46,39 +46,39 @@ class FinishedSearch:
         test_data: Sequence[Any],
         model_class: type[nn.Module] | None = None,
     ) -> FinishedSearch:
-        """The search with the melodies it was given, and others to test on.
+        """Joins a result with the melodies of its search, and others to test on.
 
         Args:
-            result: What `HyperparameterOptimizer.optimize` returned.
-            train_data: The melodies it learnt from.
-            val_data: The melodies it scored.
-            test_data: Melodies in the same form that it has not seen.
-            model_class: What was searched; imported by its name if left out.
+            result: As `HyperparameterOptimizer.optimize` returned it.
+            train_data: Training melodies of the search.
+            val_data: Validation melodies of the search.
+            test_data: Melodies in the same form that the search has not seen.
+            model_class: The model class searched; imported by its name if left out.
 
         Raises:
             DataError: The melodies are not those of the search, or cannot be used.
-            ModelError: The model class cannot be had.
-            StudyError: It was no search of a melody model, or no trial ran to its end.
+            ModelError: The model class cannot be imported.
+            StudyError: The search is not of a melody model, or has no completed trial.
         """
         if "model" not in result or "vocabulary" not in result["model"]:
             raise StudyError(
-                "the search must be one of a melody model, but it is of another kind."
+                "the search is not of a melody model. Use the results of a melody search."
             )
         if result.best_trial is None:
-            raise StudyError("a trial must have been trained to its end, but none has. Search on.")
+            raise StudyError("the search has no completed trial yet. Run more trials.")
         model = result["model"]
         n_pitches, tokens = model["vocabulary"]["n_pitches"], model["vocabulary"]["tokens"]
-        melodies = Melodies.checked(train_data, val_data, n_pitches, tokens)
+        melodies = Melodies.from_data(train_data, val_data, n_pitches, tokens)
         if melodies.fingerprint != result["data"]["sha256"]:
             raise DataError(
                 "the melodies must be those of the search, but they differ. "
                 "Were files added, changed or removed since?"
             )
         # Checked as training data are, and in the same form.
-        test = Melodies.checked(test_data, test_data, n_pitches, tokens).train
+        test = Melodies.from_data(test_data, test_data, n_pitches, tokens).train
         return cls(
             result,
-            model_class or class_named(model["name"]),
+            model_class or import_model_class(model["name"]),
             OutputKind(model["predicts"]),
             melodies,
             list(test),
@@ -87,14 +87,14 @@ class FinishedSearch:
 
     @classmethod
     def from_source(cls, result: SearchResult) -> FinishedSearch:
-        """The search with its melodies loaded again from where they came.
+        """Joins a result with its melodies, loaded again from their source.
 
         Raises:
-            DataError: They came from Python, cannot be read any more, or have changed.
+            DataError: The melodies were passed in Python, cannot be read, or have changed.
         """
         if "data" not in result:
             raise StudyError(
-                "the search must be one of a melody model, but it is of another kind."
+                "the search is not of a melody model. Use the results of a melody search."
             )
         split, _ = DataSource.from_description(result["data"]).load()
         return cls.of(result, split.train, split.validation, split.test)

@@ -1,7 +1,7 @@
-"""Trains configurations that a search has tried once more, each with a fresh seed.
+"""Retraining of a search's configurations with fresh seeds.
 
-They run as the trials of a study of their own, so that they survive what a search survives, use
-the same slots, and go on where they were broken off.
+Trainings run as the trials of a separate study: it is resumed after an interruption and handles
+failures and parallel slots as a search does.
 """
 
 import hashlib
@@ -11,23 +11,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 
 from chromasonic.bayesopt import Categorical, Space
-from chromasonic.errors import ModelError
 from chromasonic.melody_generation.after_search.finished_search import FinishedSearch
 from chromasonic.melody_generation.trained.files import (
-    NetworkDescription,
-    load_model,
+    ModelState,
+    load_model_with_key,
     write_model,
 )
 from chromasonic.melody_generation.trained.model import TrainedModel
-from chromasonic.melody_generation.training.devices import choose_device, gpus_of
+from chromasonic.melody_generation.training.devices import choose_device, gpus_of, trial_device
 from chromasonic.melody_generation.training.identity import model_name
-from chromasonic.melody_generation.training.loop import best_weights
 from chromasonic.melody_generation.training.objective import MelodyObjective
 from chromasonic.melody_generation.training.search_space import model_and_training_params
+from chromasonic.plural import counted
 from chromasonic.search import Run, run_search
 from chromasonic.tuning.budget import Budget
 from chromasonic.tuning.executors.place import Place
@@ -42,12 +40,12 @@ from chromasonic.tuning.study import Fingerprint
 
 @dataclass(frozen=True)
 class Training:
-    """A configuration to train once more.
+    """A configuration to train again.
 
     Attributes:
-        trial: The trial of the search that tried it first.
-        repeat: Counts its trainings from 1; each has a seed of its own.
-        params: What that trial tried.
+        trial: Number of the search's trial with this configuration.
+        repeat: Number of the repeat, from 1; each has its own seed. 0 for the final model.
+        params: Parameters of that trial.
     """
 
     trial: int
@@ -56,20 +54,20 @@ class Training:
 
     @property
     def name(self) -> str:
-        """Tells it from others."""
+        """Name of its folder, unique within a search."""
         return f"trial-{self.trial}-repeat-{self.repeat}"
 
 
 @dataclass(frozen=True)
-class Workplace:
-    """Where trainings after a search run.
+class RetrainingConfig:
+    """Folder, device and executor of trainings after a search.
 
     Attributes:
-        folder: Keeps their study and their models.
+        folder: Holds the study and the models of the trainings.
         device: `cpu`, `cuda`, `cuda:N`, `mps` or `auto`.
         executor: `process`, `inline`, or `ray` for the cluster that Ray finds.
-        jobs: How many at the same time; None for what the machine can bear.
-        console: Where progress is shown.
+        jobs: Trainings at the same time; None for as many as the machine allows.
+        console: Receives progress lines.
     """
 
     folder: Path
@@ -80,8 +78,8 @@ class Workplace:
 
 
 @dataclass(frozen=True)
-class _Repeated:
-    """The objective: trains what a trial names, with the seed that belongs to it."""
+class _RetrainingObjective:
+    """The melody objective, with the configuration and seed of the training that a trial names."""
 
     objective: MelodyObjective
     trainings: Mapping[str, Training]
@@ -93,41 +91,43 @@ class _Repeated:
         return self.objective(training.params, replace(trial, seed=seed))
 
 
-class _Told(Observer):
-    """Says how the trainings go, by the trials whose configurations they have."""
+class _RetrainingProgress(Observer):
+    """Progress lines of trainings, which name the search's trials."""
 
     def __init__(self, console: Console, trainings: Collection[Training], n_done: int) -> None:
         self._console = console
         self._trainings = trainings
         self._n_done = n_done
 
-    def on_trouble(self, message: str) -> None:
-        """Says it."""
-        self._say(message)
+    def on_warning(self, message: str) -> None:
+        """Prints the warning."""
+        self._print(message)
 
     def on_trial_end(self, record: TrialRecord, checkpoint: Path | None) -> None:
-        """One line for each."""
+        """Prints one line for the training."""
         self._n_done += 1
         training = next(t for t in self._trainings if _is_of(record, t))
         seed = f", seed {training.repeat}" if training.repeat else ""
         loss = "" if record.value is None else f": loss {record.value:.4f}"
-        why = "" if record.counts else f", {record.ending} ({record.reason})"
-        epochs = len(record.learning_curve)
-        self._say(
-            f"trial {training.trial}{seed}{loss}{why}, {epochs} epochs in "
+        ending = "" if record.counts else f", {record.ending} ({record.reason})"
+        epochs = counted(len(record.learning_curve), "epoch")
+        self._print(
+            f"trial {training.trial}{seed}{loss}{ending}, {epochs} in "
             f"{record.training_time:.1f}s; {self._n_done} of {len(self._trainings)}"
         )
 
-    def _say(self, line: str) -> None:
+    def _print(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-class _KeptModels(Observer):
-    """Keeps the weights of every training that ran to its end."""
+class _ModelWriter(Observer):
+    """Writes the model of every training that completes."""
 
-    def __init__(self, folder: Path, search: FinishedSearch, keys: Mapping[Training, str]) -> None:
+    def __init__(
+        self, folder: Path, objective: MelodyObjective, keys: Mapping[Training, str]
+    ) -> None:
         self._folder = folder
-        self._search = search
+        self._objective = objective
         self._keys = keys
 
     def on_trial_end(self, record: TrialRecord, checkpoint: Path | None) -> None:
@@ -136,8 +136,6 @@ class _KeptModels(Observer):
             return
         training = next(t for t in self._keys if _is_of(record, t))
         model_params, training_params = model_and_training_params(training.params)
-        search = self._search
-        network = NetworkDescription(model_name(search.model_class), search.kind, model_params)
         card = {
             "key": self._keys[training],
             "trial": training.trial,
@@ -148,80 +146,77 @@ class _KeptModels(Observer):
             "training_time": record.training_time,
             "learning_curve": record.learning_curve,
         }
-        write_model(
-            self._folder / training.name,
-            search.melodies.vocabulary,
-            [network],
-            [best_weights(checkpoint)],
-            [1.0],
-            search.melodies.starts,
-            card,
-        )
+        state = ModelState.from_checkpoint(checkpoint, self._objective, model_params, card)
+        write_model(state, self._folder / training.name)
 
 
 def train_again(
     search: FinishedSearch,
     trainings: Sequence[Training],
-    workplace: Workplace,
+    config: RetrainingConfig,
     *,
     stop_after: int | None = None,
 ) -> dict[Training, TrainedModel]:
-    """The trained models, less those that failed; what was trained before is only read.
+    """Trains configurations again and returns the models of those that completed.
+
+    A model that is already in the folder is loaded, not trained again.
 
     Args:
-        search: Whose configurations, melodies and model class they are. Without validation
-            melodies the last weights are kept, else those of the best epoch.
-        trainings: Each with a name of its own.
-        workplace: Where they run.
-        stop_after: Epochs after which each ends, on the schedule of all.
+        search: Supplies melodies and model class. Without validation melodies the last weights
+            are kept, else those of the best epoch.
+        trainings: The configurations, each with a different name.
+        config: Folder, device and executor.
+        stop_after: Epochs after which each training ends, on the learning rate schedule of the
+            full number.
 
     Raises:
-        KeyboardInterrupt: It was broken off; the same call goes on.
+        KeyboardInterrupt: Interrupted; the same call resumes.
         StudyError: The study of the trainings cannot be opened or written.
     """
     keys = {training: _key(search, training, stop_after) for training in trainings}
-    folder = workplace.folder / "models"
+    folder = config.folder / "models"
 
     def read() -> dict[Training, TrainedModel]:
-        kept = {t: _kept_model(folder / t.name, key, search) for t, key in keys.items()}
-        return {training: model for training, model in kept.items() if model is not None}
+        found = {
+            training: load_model_with_key(folder / training.name, key, search.model_class)
+            for training, key in keys.items()
+        }
+        return {training: model for training, model in found.items() if model is not None}
 
     models = read()
     for fresh in (False, True):
         if len(models) == len(trainings):
             break
-        result = _run(search, keys, workplace, stop_after, fresh=fresh)
+        result = _run(search, keys, config, stop_after, fresh=fresh)
         models = read()
         finished = {t for t in trainings for r in result.trials if r.counts and _is_of(r, t)}
         if finished <= models.keys():
             break
-        # The study has them, but somebody has deleted or damaged their files.
+        # The study lists them as complete, but their files were deleted or damaged.
     return models
 
 
 def _run(
     search: FinishedSearch,
     keys: Mapping[Training, str],
-    workplace: Workplace,
+    config: RetrainingConfig,
     stop_after: int | None,
     *,
     fresh: bool,
 ) -> SearchResult:
-    device = choose_device(workplace.device)
+    device = choose_device(config.device)
     place = Place(
-        workplace.executor,
-        workplace.jobs,
+        config.executor,
+        config.jobs,
         gpus=gpus_of(device),
         gpus_per_trial=int(device.type == "cuda"),
     )
-    # A trial that is given one GPU of its own sees no other.
-    sees_one = place.executor == "ray" or (place.executor == "process" and place.gpus)
     objective = MelodyObjective(
         search.model_class,
         search.kind,
         search.melodies,
         search.num_epochs,
-        torch.device(device.type) if sees_one else device,
+        trial_device(device, place),
         stop_after,
     )
     identity = _hash(sorted(keys.values()))
@@ -230,7 +225,7 @@ def _run(
         space=Space({"training": Categorical(list(named))}),
         num_epochs=search.num_epochs,
         fingerprint=Fingerprint({"trainings": identity}),
-        output_dir=workplace.folder,
+        output_dir=config.folder,
         study_name=identity,
         sampler="grid",
         pruner="none",
@@ -238,16 +233,16 @@ def _run(
         fresh=fresh,
         description={"direction": "minimize", "unit": "nats per note"},
     )
-    models = _KeptModels(workplace.folder / "models", search, keys)
+    models = _ModelWriter(config.folder / "models", objective, keys)
 
     def observers(session: Session, before: SearchResult) -> list[Observer]:
-        return [models, _Told(workplace.console, keys, len(before.trials))]
+        return [models, _RetrainingProgress(config.console, keys, len(before.trials))]
 
     result = run_search(
         plan,
-        _Repeated(objective, named, search.result["seed"]),
+        _RetrainingObjective(objective, named, search.result["seed"]),
         Run(Budget(len(named)), place, TrialRules()),
-        console=workplace.console,
+        console=config.console,
         observers=observers,
         in_words=False,
     )
@@ -260,17 +255,8 @@ def _is_of(record: TrialRecord, training: Training) -> bool:
     return bool(record.params["training"] == training.name)
 
 
-def _kept_model(folder: Path, key: str, search: FinishedSearch) -> TrainedModel | None:
-    """The model of a training, if it is there and was trained so."""
-    try:
-        model = load_model(folder, search.model_class)
-    except ModelError:
-        return None
-    return model if model.card.get("key") == key else None
-
-
 def _key(search: FinishedSearch, training: Training, stop_after: int | None) -> str:
-    """What a training depends on, hashed."""
+    """Hash of all that a training depends on."""
     parts = {
         "params": training.params,
         "trial": training.trial,

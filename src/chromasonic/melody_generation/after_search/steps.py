@@ -1,4 +1,4 @@
-"""What comes after a search: its honest winner, the final model, an ensemble."""
+"""Steps after a search: winner, final model, ensemble."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from torch import nn
 from chromasonic.melody_generation.after_search.ensemble import SIZE, combine
 from chromasonic.melody_generation.after_search.final_model import train_final
 from chromasonic.melody_generation.after_search.finished_search import FinishedSearch
-from chromasonic.melody_generation.after_search.repeats import Workplace
+from chromasonic.melody_generation.after_search.repeats import RetrainingConfig
 from chromasonic.melody_generation.after_search.winner import (
     MOST_REPEATS,
     TOP,
@@ -20,27 +20,28 @@ from chromasonic.melody_generation.after_search.winner import (
     write_winner,
 )
 from chromasonic.melody_generation.trained.model import TrainedModel
+from chromasonic.plural import counted
 from chromasonic.reporting.text import winner_lines
 from chromasonic.tuning.records import SearchResult
+from chromasonic.tuning.search_folder import SearchFolder
 
-REPEATS_FOLDER = "repeats"
 FEW_MELODIES = 20
-"""With fewer a bootstrap over melodies knows little of how they differ."""
+"""Fewest melodies for a bootstrap interval that can be trusted."""
 
 
 @dataclass(frozen=True)
 class AfterSearch:
-    """The steps after a search, which share their trainings.
+    """The steps after a search, with shared trainings.
 
     Attributes:
         search: The search with its melodies.
-        results_dir: The search's directory, which keeps further trainings and the winner.
-        top: How many of the best configurations are compared.
+        results_dir: The search's directory, which keeps retrained models and the winner.
+        top: Number of the best configurations to compare.
         repeats: The most trainings of each.
         device: `cpu`, `cuda`, `cuda:N`, `mps` or `auto`.
         executor: `process`, `inline`, or `ray` for the cluster that Ray finds.
-        jobs: Trainings at the same time; None for what the machine can bear.
-        verbose: Whether to show progress.
+        jobs: Trainings at the same time; None for as many as the machine allows.
+        verbose: Show progress.
     """
 
     search: FinishedSearch
@@ -53,76 +54,78 @@ class AfterSearch:
     verbose: bool = True
 
     def winner(self) -> Winner:
-        """The winner, trained again with fresh seeds, and those that tie; kept in the results."""
-        self._say(*self._few_melodies())
+        """Finds the winner and its ties by retraining, and writes them to the results."""
+        self._print(*self._small_set_warnings())
         count = min(self.top, len(self.search.result.ranking()))
-        self._say(f"Training the best {count} again with fresh seeds.")
-        winner = find_winner(self.search, self._workplace, top=self.top, most_repeats=self.repeats)
+        which = "best configuration" if count == 1 else f"best {count} configurations"
+        self._print(f"Training the {which} again with fresh seeds.")
+        winner = find_winner(self.search, self._config, top=self.top, most_repeats=self.repeats)
         write_winner(winner, self.search, self.results_dir)
         n_trials = len(self.search.result.trials)
-        self._say(*winner_lines({**winner.to_dict(), "n_trials": n_trials}, n_trials))
+        self._print(*winner_lines({**winner.to_dict(), "n_trials": n_trials}, n_trials))
         return winner
 
     def final_model(self, folder: Path, trial: int | None = None) -> TrainedModel:
-        """The winner's configuration trained on all but the test melodies, in a folder.
+        """Trains the winner's configuration on all but the test melodies and writes the model.
 
         Args:
-            folder: Where the model goes.
-            trial: Another of the candidates to take instead, such as a smaller one that ties.
+            folder: Receives the model.
+            trial: Another candidate to train instead, such as a smaller one that ties.
 
         Raises:
-            StudyError: That trial is none of the candidates.
+            StudyError: That trial is not a candidate.
         """
         winner = self.winner()
         if trial is not None:
-            winner = winner.choosing(trial)
-        self._say(f"Training the final model for {winner.best_epoch} epochs.")
-        return self._told(train_final(self.search, winner, self._workplace, folder), folder)
+            winner = winner.with_winner(trial)
+        self._print(f"Training the final model for {counted(winner.best_epoch, 'epoch')}.")
+        return self._print_scores(train_final(self.search, winner, self._config, folder), folder)
 
     def ensemble(self, folder: Path, size: int = SIZE) -> TrainedModel:
-        """The best models as one, in a folder."""
+        """Builds an ensemble of the best models and writes it."""
         winner = self.winner()
-        model = combine(self.search, winner, self._workplace, folder, size=size)
-        return self._told(model, folder)
+        model = combine(self.search, winner, self._config, folder, size=size)
+        return self._print_scores(model, folder)
 
-    def _few_melodies(self) -> list[str]:
-        """What must be said where intervals rest on next to nothing."""
-        sizes = {"choose by": self.search.melodies.validation, "test on": self.search.test}
+    def _small_set_warnings(self) -> list[str]:
+        """Warnings of sets too small for intervals over melodies."""
+        sizes = {"validate on": self.search.melodies.validation, "test on": self.search.test}
         return [
-            f"There are only {len(melodies)} melodies to {use}: intervals over so few are too "
-            "narrow to be trusted."
+            f"Only {counted(len(melodies), 'melody', 'melodies')} to {use}: intervals over so few "
+            "are too narrow to be trusted."
             for use, melodies in sizes.items()
             if len(melodies) < FEW_MELODIES
         ]
 
     @property
-    def _workplace(self) -> Workplace:
-        folder = self.results_dir / REPEATS_FOLDER
-        return Workplace(folder, self.device, self.executor, self.jobs, self._console)
+    def _config(self) -> RetrainingConfig:
+        folder = SearchFolder(self.results_dir).repeats
+        return RetrainingConfig(folder, self.device, self.executor, self.jobs, self._console)
 
     @property
     def _console(self) -> Console:
         return Console(quiet=not self.verbose)
 
-    def _told(self, model: TrainedModel, folder: Path) -> TrainedModel:
-        self._say(*score_lines(model), f"Model: {folder}")
+    def _print_scores(self, model: TrainedModel, folder: Path) -> TrainedModel:
+        self._print(*score_lines(model), f"Model: {folder}")
         return model
 
-    def _say(self, *lines: str) -> None:
+    def _print(self, *lines: str) -> None:
         for line in lines:
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def score_lines(model: TrainedModel) -> list[str]:
-    """What a finished model lost on the test melodies, beside what it must beat."""
+    """Test loss of a finished model and its differences to the baselines, as text."""
     test = model.card["test"]
-    loss, ahead = test["loss"], test["minus_ngram"]
+    loss, difference = test["loss"], test["minus_ngram"]
     factors = ", ".join(f"{name} {value:.4f}" for name, value in test["factors"].items())
     lines = [
         f"Test loss: {loss['estimate']:.4f} nats per note ({loss['low']:.4f} to "
         f"{loss['high']:.4f})" + (f": {factors}" if len(test["factors"]) > 1 else ""),
         f"Best n-gram on the same notes: {test['ngram_loss']:.4f} ({test['ngram']}); "
-        f"difference {ahead['estimate']:+.4f} ({ahead['low']:+.4f} to {ahead['high']:+.4f})",
+        f"difference {difference['estimate']:+.4f} "
+        f"({difference['low']:+.4f} to {difference['high']:+.4f})",
     ]
     if "minus_best_member" in test:
         gain = test["minus_best_member"]
@@ -145,30 +148,30 @@ def train_final_model(
     trial: int | None = None,
     **settings: Any,
 ) -> TrainedModel:
-    """The model that a search was made for, trained on all but the test melodies, in a folder.
+    """Trains the final model of a search on all but the test melodies, and writes it to a folder.
 
     The best few configurations are trained again with fresh seeds to find the winner; its
-    settings train the final model, which is scored once on the test melodies. What was trained
-    before is not trained again.
+    settings train the final model, which is scored once on the test melodies. Models trained
+    before are reused.
 
     Args:
-        result: What `HyperparameterOptimizer.optimize` returned.
-        train_data: The melodies it learnt from.
-        val_data: The melodies it scored.
-        test_data: Melodies in the same form that it has not seen.
-        output_dir: Where the model goes, for `load_model`.
-        results_dir: Keeps the further trainings and the winner; the parent of `output_dir` by
+        result: As `HyperparameterOptimizer.optimize` returned it.
+        train_data: Training melodies of the search.
+        val_data: Validation melodies of the search.
+        test_data: Melodies in the same form that the search has not seen.
+        output_dir: Receives the model, for `load_model`.
+        results_dir: Keeps the retrained models and the winner; the parent of `output_dir` by
             default.
-        model_class: What was searched; imported by its name if left out.
-        trial: Another of the candidates to take instead of the winner, such as a smaller model
+        model_class: The model class searched; imported by its name if left out.
+        trial: Another candidate to train instead of the winner, such as a smaller model
             that ties with it.
         **settings: `top`, `repeats`, `device`, `executor`, `jobs` and `verbose` of `AfterSearch`.
 
     Raises:
         DataError: The melodies are not those of the search.
-        ModelError: The model class cannot be had, or the training failed.
-        StudyError: No trial of the search, or none of the further trainings, ran to its end.
-        KeyboardInterrupt: It was broken off; the same call goes on.
+        ModelError: The model class cannot be imported, or the training failed.
+        StudyError: No trial of the search, or no retraining, completed.
+        KeyboardInterrupt: Interrupted; the same call resumes.
     """
     search = FinishedSearch.of(result, train_data, val_data, test_data, model_class)
     folder = Path(output_dir)
@@ -188,18 +191,18 @@ def build_ensemble(
     model_class: type[nn.Module] | None = None,
     **settings: Any,
 ) -> TrainedModel:
-    """The best of a search's configurations and seeds as one model, in a folder.
+    """Builds an ensemble of a search's best configurations and seeds, and writes it to a folder.
 
-    Members learn from the training melodies alone; the validation melodies choose and weigh them;
+    Members learn from the training melodies alone; the validation melodies select and weight them;
     the ensemble is scored once on the test melodies, beside its best member.
 
     Args:
-        result: What `HyperparameterOptimizer.optimize` returned.
-        train_data: The melodies it learnt from.
-        val_data: The melodies it scored.
-        test_data: Melodies in the same form that it has not seen.
-        output_dir: Where the ensemble goes, for `load_model`.
-        size: How many members, at least 2.
+        result: As `HyperparameterOptimizer.optimize` returned it.
+        train_data: Training melodies of the search.
+        val_data: Validation melodies of the search.
+        test_data: Melodies in the same form that the search has not seen.
+        output_dir: Receives the ensemble, for `load_model`.
+        size: Number of members, at least 2.
         results_dir: As in `train_final_model`.
         model_class: As in `train_final_model`.
         **settings: As in `train_final_model`.

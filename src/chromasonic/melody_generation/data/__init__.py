@@ -1,4 +1,4 @@
-"""Melodies as token sequences: the shipped corpus, synthetic ones, a user's own."""
+"""Melodies as token sequences: the shipped corpus, synthetic tunes, and a user's own files."""
 
 from chromasonic.melody_generation.data.corpus import Corpus, Split, load_corpus
 from chromasonic.melody_generation.data.music21_tunes import load_music21

@@ -1,4 +1,4 @@
-"""Melodies as batches for training and scoring: one tensor, indexed directly.
+"""Batches of melodies for training and scoring, indexed from one tensor.
 
 N: examples. B: rows of a batch. T: tokens in a row.
 """
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 IGNORED = -100
-"""A target that is padding: it has no loss."""
+"""Target of padding, which has no loss."""
 
 LONGEST_ROW = 513
 _BATCHES_A_POOL = 8
@@ -25,7 +25,7 @@ class Batches(Protocol):
 
     Attributes:
         tunes: The tune of each example, shape (N,); examples go through the tunes in order.
-        order: The examples as they come without a generator, shape (N,).
+        order: Order of the examples without a generator, shape (N,).
     """
 
     tunes: Tensor
@@ -37,17 +37,17 @@ class Batches(Protocol):
         """Batches of inputs and targets, on the device of the data.
 
         Args:
-            batch_size: Melodies to a batch.
+            batch_size: Melodies in a batch.
             generator: Shuffles the examples; without one they come in a fixed order.
         """
 
     def count(self, batch_size: int) -> int:
-        """How many batches there are."""
+        """Number of batches."""
 
 
 @final
 class WholeTunes:
-    """Whole melodies, padded, those of like length together; a target at every position.
+    """Whole melodies, padded and grouped by length; a target at every position.
 
     Inputs and targets are (B, T). A melody longer than `LONGEST_ROW` is cut into rows that
     overlap by one note.
@@ -76,11 +76,11 @@ class WholeTunes:
             yield rows[:, :-1].clamp(min=0), rows[:, 1:]
 
     def count(self, batch_size: int) -> int:
-        """How many batches there are."""
+        """Number of batches."""
         return -(-len(self._tokens) // batch_size)
 
     def _order(self, batch_size: int, generator: torch.Generator | None) -> list[Tensor]:
-        """Rows of like length together, in random batches where there is a generator."""
+        """Groups rows by length, in random batches where there is a generator."""
         if generator is None:
             return list(self.order.split(batch_size))
         shuffled = torch.randperm(len(self._lengths), generator=generator)
@@ -95,7 +95,7 @@ class WholeTunes:
 
 @final
 class Windows:
-    """Every note with the `context` notes before it; one target a window.
+    """Windows of a note and the `context` notes before it; one target a window.
 
     Inputs are (B, context), targets (B,). Before the beginning of a melody its first note
     stands, so that every window is full and no extra token is needed.
@@ -120,32 +120,32 @@ class Windows:
             yield windows[:, :-1], windows[:, -1]
 
     def count(self, batch_size: int) -> int:
-        """How many batches there are."""
+        """Number of batches."""
         return -(-len(self._windows) // self._rows(batch_size))
 
     def _rows(self, batch_size: int) -> int:
         return max(1, round(batch_size * self._windows_per_tune))
 
 
-def transposed(
+def transpose_randomly(
     inputs: Tensor,
     targets: Tensor,
     most: int,
     n_pitches: int,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
-    """The batch with each row moved by its own random number of pitches, inside the vocabulary.
+    """Transposes each row by its own random number of pitches, inside the vocabulary.
 
     Args:
         inputs: Shape (B, T).
         targets: Shape (B, T) or (B,), with `IGNORED` where there is none.
-        most: Up to how many pitches up or down.
+        most: Largest number of pitches up or down.
         n_pitches: Number of pitches; the pitch of a token is its remainder.
         generator: Draws the moves.
     """
     flat = targets.reshape(len(targets), -1)
     known = torch.where(flat == IGNORED, inputs[:, :1], flat)
-    # Padding of the inputs is token 0; what counts is the first input and all targets.
+    # Padding of the inputs is token 0; the notes are the first input and all targets.
     notes = torch.cat([inputs[:, :1], known], dim=1)
     if targets.ndim == 1:
         notes = torch.cat([notes, inputs], dim=1)

@@ -13,7 +13,7 @@ from chromasonic.melody_generation.data.vocabulary import IntArray, Tokens, enco
 
 @dataclass(frozen=True)
 class Split:
-    """One array per tune, shape (n_notes,), in each of three parts."""
+    """Training, validation and test tunes, one array of shape (n_notes,) a tune."""
 
     train: list[IntArray]
     validation: list[IntArray]
@@ -22,9 +22,9 @@ class Split:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Tunes as two lines of equal length, note by note.
+    """Split tunes with pitches and durations, note by note.
 
-    What `load_tunes` reads and `split_tunes` parts has the same form.
+    `split_tunes` gives the tunes of `load_tunes` the same form.
 
     Attributes:
         pitches: Tokens 0..87; `decode_pitches` gives MIDI pitches.
@@ -39,41 +39,41 @@ class Corpus:
         """Pitch token and ticks of each note: arrays of shape (n_notes, 2)."""
         p, d = self.pitches, self.durations
         return Split(
-            _paired(p.train, d.train),
-            _paired(p.validation, d.validation),
-            _paired(p.test, d.test),
+            _stack(p.train, d.train),
+            _stack(p.validation, d.validation),
+            _stack(p.test, d.test),
         )
 
     def split(self, tokens: Tokens) -> Split:
-        """The tunes as a search with such tokens takes them."""
+        """The tunes in the form of a search with such tokens."""
         return self.notes if tokens == "pitch_duration" else self.pitches
 
     @property
     def train(self) -> list[IntArray]:
-        """Pitch tokens of the tunes to train on."""
+        """Pitch tokens of the training tunes."""
         return self.pitches.train
 
     @property
     def validation(self) -> list[IntArray]:
-        """Pitch tokens of the tunes to choose by."""
+        """Pitch tokens of the validation tunes."""
         return self.pitches.validation
 
     @property
     def test(self) -> list[IntArray]:
-        """Pitch tokens of the tunes to report on."""
+        """Pitch tokens of the test tunes."""
         return self.pitches.test
 
 
 def count_corpus() -> int:
-    """How many tunes the shipped corpus has."""
+    """Number of tunes in the shipped corpus."""
     return len(_arrays("lengths")["lengths"])
 
 
 def load_corpus(n_tunes: int | None = None, seed: int = 0) -> Corpus:
-    """The shipped tunes, or a random part of them, in the split fixed in the file.
+    """Loads the shipped tunes, or a random part of them, in the split fixed in the file.
 
     Args:
-        n_tunes: How many, before the split; all if None.
+        n_tunes: Number of tunes before the split; all if None.
         seed: Draws one order of all tunes, of which the first `n_tunes` are taken, so that
             each list of a smaller part begins the same list of a larger one.
 
@@ -93,8 +93,8 @@ def load_corpus(n_tunes: int | None = None, seed: int = 0) -> Corpus:
     for part, name in enumerate(("train", "validation", "test")):
         if part not in part_of_tune:
             raise DataError(
-                f"each part must hold a tune, but {name} is empty with n_tunes={n_tunes} and "
-                f"seed={seed}. Ask for more tunes, such as n_tunes=100."
+                f"the {name} part has no tune with n_tunes={n_tunes} and seed={seed}. "
+                f"Ask for more tunes, such as n_tunes=100."
             )
     bounds = np.concatenate([[0], np.cumsum(arrays["lengths"], dtype=np.int64)]).tolist()
 
@@ -114,5 +114,5 @@ def _arrays(*names: str) -> dict[str, IntArray]:
         return {name: data[name] for name in names or data.files}
 
 
-def _paired(pitches: list[IntArray], durations: list[IntArray]) -> list[IntArray]:
+def _stack(pitches: list[IntArray], durations: list[IntArray]) -> list[IntArray]:
     return [np.stack(lines, axis=1) for lines in zip(pitches, durations, strict=True)]

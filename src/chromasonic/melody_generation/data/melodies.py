@@ -1,4 +1,4 @@
-"""The melodies of a search: what is learnt from, what is scored, and their vocabulary."""
+"""Training and validation melodies of a search, and their vocabulary."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,9 +18,9 @@ class Melodies:
     """Two sets of melodies over one vocabulary.
 
     Attributes:
-        train: Tokens of the melodies to learn from, one array of shape (T,) each, T at least 2.
-        validation: Tokens of the melodies that are scored.
-        vocabulary: What the tokens stand for.
+        train: Tokens of the training melodies, one array of shape (T,) each, T at least 2.
+        validation: Tokens of the validation melodies.
+        vocabulary: Meaning of the tokens.
     """
 
     train: Sequence[IntArray]
@@ -28,26 +28,26 @@ class Melodies:
     vocabulary: Vocabulary
 
     @classmethod
-    def checked(
+    def from_data(
         cls, train_data: Any, val_data: Any, vocab_size: int, tokens: Tokens = "pitch"
     ) -> Self:
-        """The melodies in a user's data.
+        """Checks and encodes a user's melodies.
 
         Args:
             train_data: Melodies, each a row of tokens 0..vocab_size-1; with `pitch_duration` of
                 shape (T, 2), a pitch token and a duration in ticks to each note.
             val_data: The same.
             vocab_size: Number of pitch tokens.
-            tokens: What is made of a note.
+            tokens: Encoding of a note.
 
         Raises:
-            DataError: They cannot be used; the message says which and why.
+            DataError: A melody cannot be used; the message names it and the reason.
         """
         vocabulary = Vocabulary.of(tokens, vocab_size)
         check = check_notes if vocabulary.durations else check_sequences
         return cls(
-            _encoded(check(train_data, vocab_size, "train_data"), vocabulary),
-            _encoded(check(val_data, vocab_size, "val_data"), vocabulary),
+            _encode(check(train_data, vocab_size, "train_data"), vocabulary),
+            _encode(check(val_data, vocab_size, "val_data"), vocabulary),
             vocabulary,
         )
 
@@ -63,17 +63,17 @@ class Melodies:
 
     @property
     def starts(self) -> dict[int, int]:
-        """How often the melodies learnt from begin with each token."""
+        """Number of training melodies that begin with each token."""
         return dict(sorted(Counter(int(tune[0]) for tune in self.train).items()))
 
     @property
     def fingerprint(self) -> str:
-        """A hash that another set, or the same in another order, does not have."""
+        """Hash of all melodies and their order."""
         return data_fingerprint(self.train, self.validation)
 
 
-def _encoded(tunes: Sequence[IntArray], vocabulary: Vocabulary) -> list[IntArray]:
-    """One row of tokens a tune."""
+def _encode(tunes: Sequence[IntArray], vocabulary: Vocabulary) -> list[IntArray]:
+    """Encodes each tune as one row of tokens."""
     if not vocabulary.durations:
         return list(tunes)
     return [vocabulary.encode(*tune.T) for tune in tunes]

@@ -1,6 +1,7 @@
-"""Collections that come with the user's own music21. They are read where they are, never shipped.
+"""Tune collections of the user's own music21 installation.
 
-The package itself is not imported: that takes seconds and may write into the user's home.
+They are read where they are, never shipped. The package itself is not imported: that takes seconds
+and may write into the user's home.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from chromasonic.melody_generation.data.tune_sources import (
 Collection = Literal["essen", "bach"]
 
 _FOLDERS: dict[Collection, str] = {"essen": "essenFolksong", "bach": "bach"}
-# The one piece in the folder of chorales that is none: a prelude for keyboard.
+# The one piece in the folder that is not a chorale: a prelude for keyboard.
 _NO_CHORALE = "bwv846.mxl"
 
 
 def load_music21(name: Collection, **options: Any) -> Tunes:
-    """The melodies of a collection that comes with music21, if the user has installed it.
+    """Loads the melodies of a collection that comes with music21, if it is installed.
 
     `essen` are some 8,500 folk songs, most of them German and Chinese, which may be used for
     non-commercial purposes only; the file `license.txt` beside them says more. `bach` are some
@@ -34,7 +35,7 @@ def load_music21(name: Collection, **options: Any) -> Tunes:
     are kept once.
 
     Args:
-        name: Which collection.
+        name: Name of the collection.
         options: Those of `load_tunes`: `min_notes`, `max_notes`, `too_long`, `outside` and
             `keep_near_duplicates`.
 
@@ -53,7 +54,7 @@ def load_music21(name: Collection, **options: Any) -> Tunes:
     folder = _corpus_folder() / _FOLDERS[name]
     if not folder.is_dir():
         raise DataError(
-            f"music21 must come with its corpus, but there is no {folder}. "
+            f"music21 is installed without its corpus: there is no {folder}. "
             "Install it again: pip install --force-reinstall music21"
         )
     found = find_files(folder, ByteBudget(MOST_BYTES_IN_ALL))
@@ -64,7 +65,7 @@ def _corpus_folder() -> Path:
     spec = find_spec("music21")
     if spec is None or not spec.submodule_search_locations:
         raise MissingExtra(
-            "music21 must be installed for the collections that come with it, but is not. "
+            "the collections of music21 need music21, which is not installed. "
             "Run: pip install music21"
         )
     return Path(spec.submodule_search_locations[0]) / "corpus"

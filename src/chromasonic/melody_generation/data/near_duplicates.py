@@ -1,4 +1,4 @@
-"""Finds tunes that are nearly copies of others.
+"""Detection of near-duplicate tunes.
 
 A gram is a run of 10 successive intervals, each distinct run counted once: transposing a tune
 leaves its grams as they are. Two tunes are near-duplicates if they share more than half of the
@@ -16,7 +16,7 @@ GRAM_INTERVALS = 10
 
 
 def grams(pitches: IntArray) -> set[bytes]:
-    """The grams of a tune; none if it has fewer than 11 notes.
+    """The set of a tune's grams; empty for fewer than 11 notes.
 
     Args:
         pitches: MIDI pitches or tokens, shape (n_notes,).
@@ -27,7 +27,7 @@ def grams(pitches: IntArray) -> set[bytes]:
 
 
 def find_near_duplicates(tunes: Iterable[IntArray]) -> list[int | None]:
-    """For each tune, the first kept tune that it nearly copies, None if it is to be kept.
+    """Finds, for each tune, the first kept tune that it duplicates; None if the tune is kept.
 
     A tune is compared with the earlier ones that are kept, not with those that are dropped.
 

@@ -1,4 +1,4 @@
-"""Checks of a user's melodies before anything is trained on them."""
+"""Validation of a user's melodies, with an error that names the first invalid tune."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence, Set
@@ -22,25 +22,25 @@ _PAIRS_HINT = (
 
 
 def check_sequences(data: Any, vocab_size: int, name: str = "train_data") -> list[IntArray]:
-    """The tunes as arrays of their own, once all are known to be melodies of the vocabulary.
+    """Checks that tunes are melodies of the vocabulary and copies them into arrays.
 
     Args:
         data: Tunes in any iterable; each a list, tuple, array or tensor of note numbers
             0..vocab_size-1, at least two of them (the first is context only).
-        vocab_size: How many notes there are, at least 2.
-        name: What error messages call the data.
+        vocab_size: Number of notes, at least 2.
+        name: Name of the data in error messages.
 
     Returns:
         One array a tune, shape (n_notes,).
 
     Raises:
-        DataError: If anything else came; it names the first offending tune and position,
+        DataError: If the data are anything else; it names the first invalid tune and position,
             both counted from 0.
     """
     _check_vocab_size(vocab_size)
     tunes = [_as_tune(tune, i, name) for i, tune in enumerate(_as_tunes(data, name))]
     if not tunes:
-        raise DataError(f"{name} must hold at least one tune, but is empty. Add some.")
+        raise DataError(f"{name} must hold at least one tune, but is empty. Add tunes.")
     notes = np.concatenate(tunes)
     if notes.min() < 0 or notes.max() >= vocab_size:
         _refuse_range(tunes, notes, vocab_size, name)
@@ -48,19 +48,19 @@ def check_sequences(data: Any, vocab_size: int, name: str = "train_data") -> lis
 
 
 def check_notes(data: Any, vocab_size: int, name: str = "train_data") -> list[IntArray]:
-    """The tunes as arrays of their own, once each note is known to have a pitch and a duration.
+    """Checks that each note of tunes has a pitch and a duration and copies them into arrays.
 
     Args:
         data: Tunes in any iterable; each of shape (n_notes, 2), a pitch token 0..vocab_size-1 and
             a duration in ticks above 0 to each note.
-        vocab_size: How many pitches there are, at least 2.
-        name: What error messages call the data.
+        vocab_size: Number of pitches, at least 2.
+        name: Name of the data in error messages.
 
     Returns:
         One array a tune, shape (n_notes, 2).
 
     Raises:
-        DataError: If anything else came.
+        DataError: If the data are anything else.
     """
     tunes = [_as_array(tune, f"tune {i} of {name}") for i, tune in enumerate(_as_list(data, name))]
     for i, tune in enumerate(tunes):
@@ -70,12 +70,12 @@ def check_notes(data: Any, vocab_size: int, name: str = "train_data") -> list[In
                 f"note, but has shape {tune.shape}. Use corpus.notes, or tokens='pitch'."
             )
     pitches = check_sequences([tune[:, 0] for tune in tunes], vocab_size, name)
-    ticks = [_checked_ticks(tune[:, 1], f"tune {i} of {name}") for i, tune in enumerate(tunes)]
+    ticks = [_check_ticks(tune[:, 1], f"tune {i} of {name}") for i, tune in enumerate(tunes)]
     return [np.stack(columns, axis=1) for columns in zip(pitches, ticks, strict=True)]
 
 
 def data_fingerprint(train: Sequence[IntArray], validation: Sequence[IntArray]) -> str:
-    """A hash that differs if any note, tune boundary, order or the split does.
+    """SHA-256 over all notes, tune boundaries, their order and the split.
 
     Args:
         train: Tunes as `check_sequences` returns them, shapes (n_notes,).
@@ -93,7 +93,7 @@ def data_fingerprint(train: Sequence[IntArray], validation: Sequence[IntArray]) 
     return digest.hexdigest()
 
 
-def _checked_ticks(ticks: Any, where: str) -> IntArray:
+def _check_ticks(ticks: Any, where: str) -> IntArray:
     if ticks.dtype.kind not in "iu" or ticks.min() < 1:
         raise DataError(
             f"durations must be whole numbers of ticks above 0, but {where} has "
@@ -121,7 +121,7 @@ def _check_vocab_size(vocab_size: Any) -> None:
 
 
 def _as_tunes(data: Any, name: str) -> Iterator[Any]:
-    """The parts that should be tunes."""
+    """Iterator over the items that should be tunes."""
     if hasattr(data, "__array__"):
         data = _as_array(data, name)
         if data.ndim != 2 and data.dtype != object:
@@ -140,7 +140,7 @@ def _as_tunes(data: Any, name: str) -> Iterator[Any]:
 
 
 def _as_tune(tune: Any, index: int, name: str) -> IntArray:
-    """The notes of one tune, their range unchecked."""
+    """Notes of one tune, before the check of their range."""
     where = f"tune {index} of {name}"
     if _is_pair(tune):
         raise DataError(
@@ -184,13 +184,13 @@ def _as_array(values: Any, where: str) -> Any:
     except (TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(
-            f"{where} must be readable as an array, but: {reason} "
+            f"{where} must be convertible to an array, but numpy says: {reason} "
             "Pass plain lists or arrays; move tensors with .detach().cpu()."
         ) from None
 
 
 def _is_pair(tune: Any) -> bool:
-    """Whether this is (x, y) or (x,), as a TensorDataset or a DataLoader gives."""
+    """True for (x, y) or (x,), as a TensorDataset or a DataLoader yields."""
     if not isinstance(tune, tuple | list) or len(tune) not in (1, 2):
         return False
     return isinstance(tune[0], list | tuple) or getattr(tune[0], "ndim", 0) > 0

@@ -1,4 +1,4 @@
-"""Where melodies come from, said so that the same ones can be loaded again after the search."""
+"""Sources of melodies, described so that the same ones can be loaded again after a search."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _TRAIN_SHARE = 0.8
 
 @dataclass(frozen=True)
 class DataSource:
-    """What names a set of melodies.
+    """Source of a set of melodies.
 
     Attributes:
         source: `corpus`, `synthetic`, `music21:essen`, `music21:bach`, or the path of a folder,
             zip or file of tunes.
-        tokens: What is made of a note.
-        n_sequences: How many melodies, before they are split; all if None.
-        seed: Chooses, makes or splits them.
+        tokens: Encoding of a note.
+        n_sequences: Number of melodies before the split; all if None.
+        seed: Seed of their selection, generation or split.
         options: Further arguments of `load_tunes`.
     """
 
@@ -49,30 +49,30 @@ class DataSource:
 
     def __post_init__(self) -> None:
         if self.source == SYNTHETIC and self.tokens != "pitch":
-            raise DataError("synthetic melodies have no rhythm: use --tokens pitch with them.")
+            raise DataError("synthetic melodies have no rhythm. Use --tokens pitch.")
         if self.source.startswith(MUSIC21) and self._collection not in get_args(Collection):
             known = " or ".join(f"{MUSIC21}{name}" for name in get_args(Collection))
             raise DataError(f"a collection of music21 must be {known}, but got {self.source}.")
 
     @classmethod
     def from_description(cls, described: Mapping[str, Any]) -> DataSource:
-        """The source that a search's `data` tells of.
+        """The source in a search's `data`.
 
         Raises:
-            DataError: The search was given its melodies in Python, not a source of them.
+            DataError: The melodies were passed in Python, without a source.
         """
         known = {name: described[name] for name in cls.__dataclass_fields__ if name in described}
         if "source" not in known:
             raise DataError(
-                "the search must tell where its melodies came from, but they were given to it in "
-                "Python. Call train_final_model, build_ensemble or generate from Python, too."
+                "the melodies of this search were passed in Python, so that they cannot be loaded "
+                "again here. Call train_final_model, build_ensemble or generate from Python."
             )
         return cls(**known)
 
     def describe(self) -> dict[str, Any]:
-        """The same, as JSON can hold it; a path becomes an absolute one."""
+        """Values for JSON; a path becomes absolute."""
         described = asdict(self)
-        if self.is_read and not self.source.startswith(MUSIC21):
+        if self.reads_files and not self.source.startswith(MUSIC21):
             described["source"] = str(Path(self.source).resolve())
         return described
 
@@ -81,31 +81,31 @@ class DataSource:
         return self.source.removeprefix(MUSIC21)
 
     @property
-    def is_read(self) -> bool:
-        """Whether the melodies are read from files, as the options say."""
+    def reads_files(self) -> bool:
+        """True where the melodies are read from files, to which the options apply."""
         return self.source not in (CORPUS, SYNTHETIC)
 
     def load(self) -> tuple[Split, list[str]]:
-        """The melodies in three parts, as a search takes them, and what is to be said of them.
+        """Loads the melodies in three parts, and lines about them for the user.
 
         Raises:
-            DataError: There are none, or they cannot be read.
+            DataError: No melodies were found, or they cannot be read.
         """
         if self.source == SYNTHETIC:
-            return self._synthetic(), []
+            return self._make_synthetic(), []
         if self.source == CORPUS:
-            return self._shipped()
-        corpus, lines = self._own_tunes()
+            return self._load_corpus()
+        corpus, lines = self._load_user_tunes()
         return corpus.split(self.tokens), lines
 
-    def _shipped(self) -> tuple[Split, list[str]]:
+    def _load_corpus(self) -> tuple[Split, list[str]]:
         total = count_corpus()
         if self.n_sequences is None or self.n_sequences <= total:
             return load_corpus(self.n_sequences, self.seed).split(self.tokens), []
         split = load_corpus(None, self.seed).split(self.tokens)
-        return split, [f"corpus: all {total} tunes, since there are no more"]
+        return split, [f"corpus: all {total} tunes, the most there are"]
 
-    def _own_tunes(self) -> tuple[Corpus, list[str]]:
+    def _load_user_tunes(self) -> tuple[Corpus, list[str]]:
         if self.source.startswith(MUSIC21):
             tunes = load_music21(self._collection, **self.options)
         else:
@@ -114,13 +114,11 @@ class DataSource:
         n_kept = len(tunes.names)
         if self.n_sequences is not None and n_kept > self.n_sequences:
             tunes = first_tunes(tunes, self.n_sequences, self.seed)
-            lines.append(
-                f"{self.n_sequences} of {n_kept} are used: --n-sequences {n_kept} takes all"
-            )
+            lines.append(f"using {self.n_sequences} of {n_kept}; --n-sequences {n_kept} uses all")
         return split_tunes(tunes, self.seed), lines
 
-    def _synthetic(self) -> Split:
-        """Made-up melodies; those of the test are made besides."""
+    def _make_synthetic(self) -> Split:
+        """Synthetic melodies, with separate ones for the test."""
         count = 500 if self.n_sequences is None else self.n_sequences
         train, validation = create_training_data(
             count, _SYNTHETIC_LENGTH, VOCAB_SIZE, _TRAIN_SHARE, self.seed
@@ -132,7 +130,7 @@ class DataSource:
 
 
 def _skipped_lines(tunes: Tunes) -> list[str]:
-    """The first few tunes that were left out, and why."""
+    """Lines about the first few skipped tunes."""
     shown = tunes.skipped[:_MOST_SKIPPED_LINES]
     lines = [f"  {s.name}: {s.reason}" + (f" ({s.detail})" if s.detail else "") for s in shown]
     n_more = len(tunes.skipped) - len(shown)

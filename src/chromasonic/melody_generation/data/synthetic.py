@@ -1,4 +1,4 @@
-"""Synthetic melodies: enough like music that a model can learn something, made in a moment."""
+"""Synthetic melodies with scales and repeated motifs, for quick examples."""
 
 from typing import Any
 
@@ -27,12 +27,12 @@ def create_training_data(
     train_split: float = 0.8,
     seed: int = 0,
 ) -> tuple[list[IntArray], list[IntArray]]:
-    """Synthetic melodies for training and for validation.
+    """Generates synthetic melodies for training and validation.
 
     Each has a key and scale of its own, moves mostly by steps and repeats its motifs.
 
     Args:
-        num_sequences: How many melodies in all, at least 2.
+        num_sequences: Number of melodies in all, at least 2.
         sequence_length: Notes of each melody, at least 2.
         vocab_size: Notes are 0..vocab_size-1, one a semitone; at least 2.
         train_split: Share of the melodies to train on, in (0, 1).
@@ -42,7 +42,7 @@ def create_training_data(
         Training and validation melodies, each of shape (sequence_length,).
 
     Raises:
-        DataError: If an argument is out of its range, or a side would be left empty.
+        DataError: If an argument is out of its range, or a part would be empty.
     """
     _check_least(2, num_sequences=num_sequences, sequence_length=sequence_length)
     _check_least(2, vocab_size=vocab_size)
@@ -54,7 +54,7 @@ def create_training_data(
 
 
 def _melody(length: int, vocab_size: int, rng: np.random.Generator) -> IntArray:
-    """One melody, shape (length,)."""
+    """A random melody, shape (length,)."""
     notes = _register(vocab_size, rng)
     place = int(rng.integers(len(notes)))
     places = [place]
@@ -67,7 +67,7 @@ def _melody(length: int, vocab_size: int, rng: np.random.Generator) -> IntArray:
 
 
 def _register(vocab_size: int, rng: np.random.Generator) -> IntArray:
-    """The notes a melody may use: neighbours in a random key, shape (n,), n >= 2."""
+    """Notes of a melody's register in a random key, ascending, shape (n,), n >= 2."""
     scale = _SCALES[rng.integers(len(_SCALES))]
     tonic = rng.integers(12)
     notes = np.arange(vocab_size)
@@ -79,7 +79,7 @@ def _register(vocab_size: int, rng: np.random.Generator) -> IntArray:
 
 
 def _steps(count: int, rng: np.random.Generator) -> list[int]:
-    """Steps between notes, `count` of them: new motifs and repetitions of earlier ones."""
+    """Random steps between notes: new motifs and repetitions of earlier ones."""
     motifs: list[IntArray] = []
     for _ in range(-(-count // _MOTIF_LENGTH)):
         if motifs and rng.random() < 0.5:
@@ -90,7 +90,7 @@ def _steps(count: int, rng: np.random.Generator) -> list[int]:
 
 
 def _count_train(num_sequences: int, train_split: float) -> int:
-    """How many melodies to train on, so that both sides have some."""
+    """Number of training melodies; both parts have some."""
     if not 0 < train_split < 1:
         raise DataError(
             f"train_split must be between 0 and 1, but got {train_split!r}. Use a share like 0.8."
@@ -98,7 +98,7 @@ def _count_train(num_sequences: int, train_split: float) -> int:
     n_train = round(num_sequences * train_split)
     if not 0 < n_train < num_sequences:
         raise DataError(
-            "train_split must leave at least one melody on each side, but "
+            "train_split must leave at least one melody for training and one for validation, but "
             f"{train_split!r} of {num_sequences} leaves {n_train} and {num_sequences - n_train}. "
             "Use more melodies or a share nearer to 0.5."
         )

@@ -1,4 +1,4 @@
-"""A user's own tunes: files of MIDI, ABC and MusicXML as tokens and durations."""
+"""Loading of a user's MIDI, ABC and MusicXML files as tokens and durations."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from chromasonic.melody_generation.data.formats.midi import read_midi
 from chromasonic.melody_generation.data.formats.musicxml import read_musicxml, read_mxl
 from chromasonic.melody_generation.data.near_duplicates import find_near_duplicates
 from chromasonic.melody_generation.data.tune_report import (
-    Mended,
+    Repair,
     Skipped,
     Tunes,
     UnusableTune,
-    summarise,
+    summarize,
 )
 from chromasonic.melody_generation.data.tune_sources import (
     MOST_BYTES_IN_ALL,
@@ -36,6 +36,7 @@ from chromasonic.melody_generation.data.tune_sources import (
     find_files,
 )
 from chromasonic.melody_generation.data.vocabulary import IntArray, encode_pitches
+from chromasonic.plural import counted
 
 TooLong = Literal["cut", "split"]
 
@@ -51,7 +52,7 @@ _READERS: dict[str, Callable[[bytes], MelodyLine]] = {
 
 @dataclass(frozen=True)
 class TuneOptions:
-    """Which tunes are kept and how they are fitted; `load_tunes` says what each option does.
+    """Options for keeping and fitting tunes, documented in `load_tunes`.
 
     Raises:
         ValueError: If an option is out of its range.
@@ -83,7 +84,7 @@ class _Tune:
     pitches: IntArray
     durations: IntArray
     key: str
-    mends: list[Mended]
+    repairs: list[Repair]
 
 
 def load_tunes(
@@ -95,11 +96,11 @@ def load_tunes(
     outside: Outside = TuneOptions.outside,
     keep_near_duplicates: bool = TuneOptions.keep_near_duplicates,
 ) -> Tunes:
-    """The melodies of a user's files, and what became of every tune that is not among them.
+    """Loads the melodies of a user's files, with a report of every tune that is skipped.
 
     Files end in .mid, .midi, .kar, .abc, .musicxml, .xml or .mxl. Of each piece one line of
-    melody is taken; rests lengthen no note, as in the shipped corpus. Damaged files are mended
-    where that can be done. At most 10 MB are read of a file and 1 GB of all.
+    melody is taken; rests lengthen no note, as in the shipped corpus. Damaged files are repaired
+    where possible. At most 10 MB are read of a file and 1 GB of all.
 
     Args:
         path: A folder, which is searched through without following links to other folders, a
@@ -125,12 +126,12 @@ def load_tunes(
 
 
 def read_tunes(files: Iterable[FoundFile], source: str, options: TuneOptions) -> Tunes:
-    """The melodies of files, and what became of every tune that is not among them.
+    """Reads the melodies of files, with a report of every tune that is skipped.
 
     Args:
         files: Files of the kinds that `load_tunes` reads.
-        source: What an error message calls all of them.
-        options: Which tunes are kept and how they are fitted.
+        source: Name of all of them in error messages.
+        options: Options for keeping and fitting tunes.
 
     Raises:
         DataError: If no tune in them can be kept.
@@ -139,7 +140,7 @@ def read_tunes(files: Iterable[FoundFile], source: str, options: TuneOptions) ->
     tunes = [tune for tune in read if isinstance(tune, _Tune)]
     skipped = [tune for tune in read if isinstance(tune, Skipped)]
     if not options.keep_near_duplicates:
-        tunes, copies = _without_near_duplicates(tunes)
+        tunes, copies = _drop_near_duplicates(tunes)
         skipped += copies
     if not tunes:
         _refuse_empty(source, skipped)
@@ -149,12 +150,12 @@ def read_tunes(files: Iterable[FoundFile], source: str, options: TuneOptions) ->
         names=[tune.name for tune in tunes],
         keys=[tune.key for tune in tunes],
         skipped=skipped,
-        mended=[mend for tune in tunes for mend in tune.mends],
+        repairs=[repair for tune in tunes for repair in tune.repairs],
     )
 
 
 def _read_file(file: FoundFile, options: TuneOptions) -> Iterator[_Tune | Skipped]:
-    # A name may hold anything, and ends up in a user's terminal.
+    # A name may contain control characters, and is printed in a user's terminal.
     name = "".join(c if c.isprintable() else "?" for c in file.name)
     try:
         if isinstance(file.content, UnusableTune):
@@ -179,15 +180,15 @@ def _read_abc_tunes(name: str, content: bytes, options: TuneOptions) -> Iterator
 
 
 def _fit(name: str, line: MelodyLine, options: TuneOptions) -> Iterator[_Tune | Skipped]:
-    """The tune, its pieces, or why it is skipped."""
+    """The fitted tune, its pieces, or a report that it is skipped."""
     line = fit_to_piano(line, options.outside)
     pitches = encode_pitches(line.pitches)
     durations = np.array(line.durations, dtype=np.int64)
-    mends = [f"{count} {what}" for what, count in (+line.mends).items()]
+    repairs = [f"{count} {what}" for what, count in (+line.repairs).items()]
     key = hashlib.sha256(pitches.astype("<i8").tobytes()).hexdigest()
     n_notes = len(pitches)
     if n_notes > options.max_notes and options.too_long == "cut":
-        mends.append(f"cut from {n_notes} to {options.max_notes} notes")
+        repairs.append(f"cut from {n_notes} to {options.max_notes} notes")
         pitches, durations = pitches[: options.max_notes], durations[: options.max_notes]
     n_pieces = max(1, -(-len(pitches) // options.max_notes))
     pieces = zip(
@@ -196,13 +197,13 @@ def _fit(name: str, line: MelodyLine, options: TuneOptions) -> Iterator[_Tune | 
     for number, (piece, ticks) in enumerate(pieces, start=1):
         piece_name = f"{name}, piece {number} of {n_pieces}" if n_pieces > 1 else name
         if len(piece) < options.min_notes:
-            yield Skipped(piece_name, "too short", f"{len(piece)} notes")
+            yield Skipped(piece_name, "too short", counted(len(piece), "note"))
         else:
-            noted = [Mended(piece_name, mend) for mend in mends]
+            noted = [Repair(piece_name, repair) for repair in repairs]
             yield _Tune(piece_name, piece, ticks, key, noted)
 
 
-def _without_near_duplicates(tunes: list[_Tune]) -> tuple[list[_Tune], list[Skipped]]:
+def _drop_near_duplicates(tunes: list[_Tune]) -> tuple[list[_Tune], list[Skipped]]:
     copied = find_near_duplicates(tune.pitches for tune in tunes)
     pairs = list(zip(tunes, copied, strict=True))
     kept = [tune for tune, original in pairs if original is None]
@@ -217,9 +218,9 @@ def _without_near_duplicates(tunes: list[_Tune]) -> tuple[list[_Tune], list[Skip
 def _refuse_empty(source: str, skipped: list[Skipped]) -> NoReturn:
     if not skipped:
         known = ", ".join(TUNE_SUFFIXES)
-        raise DataError(f"{source} must hold tunes, but has no file that ends in {known}.")
+        raise DataError(f"{source} has no tunes: no file ends in {known}.")
     first = skipped[0]
     raise DataError(
-        f"{source} must hold tunes, but {summarise(0, skipped)}. The first is {first.name}: "
+        f"no tune in {source} can be used: {summarize(0, skipped)}. The first is {first.name}: "
         f"{first.reason}" + (f", {first.detail}." if first.detail else ".")
     )

@@ -1,4 +1,4 @@
-"""What came of a user's files: the tunes that were kept, and why others were not."""
+"""Tunes read from a user's files, with reports of skipped and repaired ones."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from chromasonic.melody_generation.data.vocabulary import IntArray
 
 
 class UnusableTune(DataError):
-    """A file or tune that is left out.
+    """Error for a file or tune that is skipped.
 
     Attributes:
         reason: Two or three words by which such tunes are counted, as in `not MIDI`.
-        detail: What exactly was found; may be empty.
+        detail: Details of the problem; may be empty.
     """
 
     def __init__(self, reason: str, detail: str = "") -> None:
@@ -25,18 +25,18 @@ class UnusableTune(DataError):
 
 
 class Skipped(NamedTuple):
-    """A file or tune that was left out, where it came from, and why."""
+    """A skipped file or tune, with the reason."""
 
     name: str
     reason: str
     detail: str = ""
 
 
-class Mended(NamedTuple):
-    """A tune that was kept although something in its file was wrong, and what."""
+class Repair(NamedTuple):
+    """A kept tune whose file was damaged, with the repair."""
 
     name: str
-    what: str
+    change: str
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,11 @@ class Tunes:
     Attributes:
         pitches: Tokens 0..87, one array of shape (n_notes,) a tune.
         durations: Ticks, 480 to a quarter note, in the same shapes.
-        names: Where each tune came from.
+        names: File of each tune.
         keys: A hash of the pitches of each whole tune, before a long one was cut or split: equal
             for the pieces of one tune.
-        skipped: What was left out.
-        mended: What was kept but changed.
+        skipped: Files and tunes that were left out.
+        repairs: Tunes that were kept but changed.
     """
 
     pitches: list[IntArray]
@@ -58,15 +58,15 @@ class Tunes:
     names: list[str]
     keys: list[str]
     skipped: list[Skipped]
-    mended: list[Mended]
+    repairs: list[Repair]
 
     def summary(self) -> str:
         """One line, as in `kept 37 of 40: 2 not MIDI, 1 too short`."""
-        return summarise(len(self.names), self.skipped)
+        return summarize(len(self.names), self.skipped)
 
 
-def summarise(n_kept: int, skipped: list[Skipped]) -> str:
-    """How many tunes were kept of how many, and the reasons of the others, the commonest first."""
+def summarize(n_kept: int, skipped: list[Skipped]) -> str:
+    """Number of tunes kept, and of the skipped ones by reason, the commonest first."""
     reasons = Counter(tune.reason for tune in skipped)
     ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
     kept = f"kept {n_kept} of {n_kept + len(skipped)}"

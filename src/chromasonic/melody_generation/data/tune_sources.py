@@ -1,7 +1,7 @@
-"""Finds the files of a user's tunes, in a folder, a zip or alone, and reads them within limits.
+"""Search for tune files in a folder, a zip or alone, and reading within limits.
 
 Nothing is ever unpacked to disk, links to folders are not followed, and no more is read than the
-limits allow, whatever an archive says of itself.
+limits allow, whatever sizes an archive declares.
 """
 
 from __future__ import annotations
@@ -32,28 +32,28 @@ _UNREADABLE = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, 
 
 
 class FoundFile(NamedTuple):
-    """A file by its name, with its content, or with why there is none."""
+    """A file's name with its content, or with the reason why it cannot be read."""
 
     name: str
     content: bytes | UnusableTune
 
 
 class Readable(Protocol):
-    """An open file, of a folder or of an archive."""
+    """An open file of a folder or an archive."""
 
     def read(self, size: int, /) -> bytes:
-        """At most so many bytes; none at the end."""
+        """Reads at most `size` bytes; none at the end."""
         ...
 
 
 class ByteBudget:
-    """How many bytes may still be read in all, counted as they come, whatever becomes of them."""
+    """Limit on the bytes read in all, counted even for files that are then skipped."""
 
     def __init__(self, most_bytes: int) -> None:
         self.left = most_bytes
 
     def read(self, file: Readable) -> bytes:
-        """All of a file.
+        """Reads a whole file.
 
         Raises:
             UnusableTune: If it holds more than 10 MB, or more than is left.
@@ -72,17 +72,17 @@ class ByteBudget:
 
 
 def find_files(path: Path, budget: ByteBudget) -> Iterator[FoundFile]:
-    """The files of the kinds that hold tunes, sorted by name; hidden ones are passed over.
+    """Finds and reads files with the suffix of a tune format, sorted by name, without hidden ones.
 
     Args:
         path: A folder, which is searched through, a zip, or one file.
-        budget: What may be read; files beyond it come with that as the reason.
+        budget: Limit on the bytes read; files beyond it come with that as the reason.
 
     Raises:
         DataError: If there is no such path, it is of no known kind, or has too many files.
     """
     if not path.exists():
-        raise DataError(f"tunes must come from a file or folder, but there is no {path}.")
+        raise DataError(f"there is no file or folder {path}. Pass the path of your tunes.")
     if path.is_dir():
         return _read_folder(path, budget)
     if path.suffix.lower() == ".zip":
@@ -94,10 +94,10 @@ def find_files(path: Path, budget: ByteBudget) -> Iterator[FoundFile]:
 
 
 def open_zip(file: BinaryIO, most_bytes_of_directory: int) -> zipfile.ZipFile:
-    """A zip for reading, once its list of members is known to be small enough to be held.
+    """Opens a zip after checking that its list of members fits into memory.
 
     Raises:
-        UnusableTune: If it is no zip, or its list is too long.
+        UnusableTune: If it is not a zip, or its list is too long.
     """
     try:
         _check_directory(file, most_bytes_of_directory)
@@ -109,14 +109,14 @@ def open_zip(file: BinaryIO, most_bytes_of_directory: int) -> zipfile.ZipFile:
 
 
 def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, budget: ByteBudget) -> bytes:
-    """What a member holds.
+    """Reads a member of a zip.
 
     Raises:
         UnusableTune: If it is damaged, encrypted, packed in an unusual way, or too large.
     """
-    # The other ways of packing cannot be unpacked piece by piece.
+    # Other compression methods cannot be unpacked in chunks.
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise UnusableTune("bad archive", "packed in a way that is not read")
+        raise UnusableTune("bad archive", "compression method not supported")
     try:
         with archive.open(member) as file:
             return budget.read(file)
@@ -127,7 +127,7 @@ def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, budget: ByteB
 
 
 def _check_directory(file: BinaryIO, most_bytes: int) -> None:
-    """Refuse an archive whose list of members would fill the memory."""
+    """Raises for an archive whose list of members would fill the memory."""
     size = file.seek(0, io.SEEK_END)
     file.seek(max(0, size - 65_600))
     tail = file.read()
@@ -159,7 +159,9 @@ def _read_zip(path: Path, budget: ByteBudget) -> Iterator[FoundFile]:
             for member in sorted(members, key=lambda member: member.filename):
                 yield _read_found(member.filename, partial(read_member, archive, member, budget))
     except (OSError, UnusableTune) as error:
-        raise DataError(f"{path.name} must be a sound zip, but: {error}.") from None
+        raise DataError(
+            f"{path.name} is not a valid zip: {error}. Unpack it and pass the folder."
+        ) from None
 
 
 def _read_found(name: str, read: Callable[[], bytes]) -> FoundFile:
@@ -176,7 +178,7 @@ def _read_regular(path: Path, budget: ByteBudget) -> bytes:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
             raise UnusableTune("links to folders", "load the folder by itself")
-        # To open a named pipe would wait for ever.
+        # Opening a named pipe would wait for ever.
         if not stat.S_ISREG(mode):
             raise UnusableTune("not a file", "a pipe, socket or device")
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Parts a user's tunes into training, validation and test."""
+"""Split of a user's tunes into training, validation and test."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from chromasonic.melody_generation.data.vocabulary import IntArray
 
 
 def split_tunes(tunes: Tunes, seed: int = 0) -> Corpus:
-    """About 80% of the tunes to train on, 10% to choose by, 10% to report on.
+    """Splits tunes into about 80% training, 10% validation and 10% test.
 
     The part of a tune depends on its own pitches and the seed alone: files that are added later
     move no tune to another part. Only where that would leave a part empty, as it can with a few
-    dozen tunes, the tunes are parted in the order of the same hash instead. The pieces of a tune
+    dozen tunes, the tunes are split in the order of the same hash instead. The pieces of a tune
     that was split stay together.
 
     Raises:
@@ -25,7 +25,8 @@ def split_tunes(tunes: Tunes, seed: int = 0) -> Corpus:
     places = {key: _place(key, seed) for key in tunes.keys}
     if len(places) < 3:
         raise DataError(
-            f"at least 3 tunes are needed, one for each part, but got {len(places)}. Add some."
+            "a split needs at least 3 different tunes, one for each part, but got "
+            f"{len(places)}. Add tunes."
         )
     parts = {key: (place >= 0.8) + (place >= 0.9) for key, place in places.items()}
     if len(set(parts.values())) < 3:
@@ -39,11 +40,11 @@ def split_tunes(tunes: Tunes, seed: int = 0) -> Corpus:
 
 
 def first_tunes(tunes: Tunes, count: int, seed: int = 0) -> Tunes:
-    """Some of the tunes, in their order: those that `seed` and their own pitches choose.
+    """A pseudo-random subset of the tunes, in their order, chosen by seed and pitches.
 
     Args:
-        tunes: All of them.
-        count: How many, at least 1.
+        tunes: All tunes.
+        count: Size of the subset, at least 1.
         seed: The tunes of a smaller count are among those of a larger one.
     """
     ranked = sorted(range(len(tunes.keys)), key=lambda i: (_place(tunes.keys[i], ~seed), i))
@@ -58,14 +59,14 @@ def first_tunes(tunes: Tunes, count: int, seed: int = 0) -> Tunes:
 
 
 def _place(key: str, seed: int) -> float:
-    """A number in [0, 1), evenly spread over keys."""
+    """Pseudo-random number in [0, 1) of a key and a seed."""
     digest = hashlib.sha256(f"{seed} {key}".encode()).digest()
     # 53 bits: more would round up to 1.0.
     return (int.from_bytes(digest[:8], "big") >> 11) / 2**53
 
 
 def _part_by_rank(places: dict[str, float]) -> dict[str, int]:
-    """0, 1 or 2 for each key, each of them at least once."""
+    """Part 0, 1 or 2 of each key, by rank; no part is empty."""
     order = sorted(places, key=lambda key: (places[key], key))
     tenth = max(1, len(order) // 10)
     first_of_test = len(order) - tenth

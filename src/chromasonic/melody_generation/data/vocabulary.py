@@ -1,4 +1,4 @@
-"""Notes as tokens: the 88 pitches of a piano, alone or each with a duration.
+"""Tokens of notes: the 88 pitches of a piano, alone or with a duration.
 
 A pitch token is MIDI pitch - 21. With durations, a note is the one token
 `duration class * n_pitches + pitch token`, so that a melody stays one row of whole numbers.
@@ -24,7 +24,7 @@ TICKS_PER_QUARTER = 480
 Tokens = Literal["pitch", "pitch_duration"]
 
 DURATIONS = (30, 40, 60, 80, 120, 160, 180, 240, 320, 360, 480, 720, 960, 1200, 1440, 1920)
-"""The durations that are told apart, in ticks of 480 to a quarter note.
+"""Duration classes, in ticks of 480 to a quarter note.
 
 From a 64th to a whole note, with the dotted ones, triplets and ties that occur. The same for all
 data, so that losses can be compared; 99.96% of the shipped corpus's notes have one of them.
@@ -33,7 +33,7 @@ data, so that losses can be compared; 99.96% of the shipped corpus's notes have 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The tokens of a melody.
+    """Mapping between notes and tokens.
 
     Attributes:
         n_pitches: Number of pitch tokens, at least 2.
@@ -48,7 +48,7 @@ class Vocabulary:
         """The vocabulary of that name.
 
         Raises:
-            ValueError: There is none.
+            ValueError: There is no such vocabulary.
         """
         if tokens not in get_args(Tokens):
             raise ValueError(f"tokens must be pitch or pitch_duration, but got {tokens!r}.")
@@ -56,11 +56,11 @@ class Vocabulary:
 
     @classmethod
     def from_dict(cls, described: dict[str, Any]) -> Self:
-        """The vocabulary that `to_dict` has described."""
+        """The vocabulary of a description by `to_dict`."""
         return cls(int(described["n_pitches"]), tuple(map(int, described["durations"])))
 
     def to_dict(self) -> dict[str, Any]:
-        """The same, as JSON can hold it."""
+        """Values for JSON."""
         return {
             "tokens": self.tokens,
             "n_pitches": self.n_pitches,
@@ -69,12 +69,12 @@ class Vocabulary:
 
     @property
     def tokens(self) -> Tokens:
-        """What a token stands for."""
+        """Encoding of a note."""
         return "pitch_duration" if self.durations else "pitch"
 
     @property
     def factors(self) -> tuple[str, ...]:
-        """What is predicted of a note, each given those before it."""
+        """Predicted properties of a note, each conditional on those before it."""
         return ("duration", "pitch") if self.durations else ("pitch",)
 
     @property
@@ -83,12 +83,12 @@ class Vocabulary:
         return self.n_pitches * max(1, len(self.durations))
 
     def encode(self, pitches: npt.ArrayLike, ticks: npt.ArrayLike) -> IntArray:
-        """Tokens of notes, in the shape that came.
+        """Tokens of notes, in the shape of the input.
 
         Args:
             pitches: Pitch tokens 0..n_pitches-1.
-            ticks: Durations above 0; each counts as the class nearest to it by ratio. They are
-                passed over where tokens are pitches alone.
+            ticks: Durations above 0; each is rounded to the class nearest by ratio. Ignored
+                where tokens are pitches alone.
         """
         notes = np.asarray(pitches, dtype=np.int64)
         if not self.durations:
@@ -98,20 +98,20 @@ class Vocabulary:
         return np.searchsorted(borders, np.log(ticks)) * self.n_pitches + notes
 
     def decode(self, tokens: IntArray) -> tuple[IntArray, IntArray | None]:
-        """Pitch tokens and ticks of notes, in the shape that came; no ticks for pitches alone."""
+        """Pitch tokens and ticks of tokens, in their shape; no ticks for pitches alone."""
         if not self.durations:
             return tokens, None
         return tokens % self.n_pitches, np.array(self.durations)[tokens // self.n_pitches]
 
 
 def encode_pitches(pitches: npt.ArrayLike) -> IntArray:
-    """Tokens 0..87 of MIDI pitches, in the shape that came.
+    """Tokens 0..87 of MIDI pitches, in the shape of the input.
 
     Args:
         pitches: Whole numbers in 21..108, the keys of a piano; middle C is 60.
 
     Raises:
-        DataError: If a pitch is no whole number or lies outside the piano.
+        DataError: If a pitch is not a whole number or lies outside the piano.
     """
     values = _whole_numbers(pitches, "MIDI pitches")
     _check_range(values, "MIDI pitches", LOWEST_PITCH, HIGHEST_PITCH, "Drop or transpose the tune")
@@ -119,13 +119,13 @@ def encode_pitches(pitches: npt.ArrayLike) -> IntArray:
 
 
 def decode_pitches(tokens: npt.ArrayLike) -> IntArray:
-    """MIDI pitches 21..108 of tokens, in the shape that came.
+    """MIDI pitches 21..108 of tokens, in the shape of the input.
 
     Args:
         tokens: Whole numbers in 0..87, as `encode_pitches` gives them.
 
     Raises:
-        DataError: If a token is no whole number or lies outside the vocabulary.
+        DataError: If a token is not a whole number or lies outside the vocabulary.
     """
     values = _whole_numbers(tokens, "tokens")
     _check_range(values, "tokens", 0, VOCAB_SIZE - 1, "MIDI pitches need no decoding")

@@ -1,7 +1,7 @@
-"""Sets generated melodies beside people's: all measures of both, and what is copied.
+"""Comparison of generated melodies with human-composed ones: measures of both, and copies.
 
-People's melodies that were held out share runs of notes with the training tunes, too. Only what
-a model copies beyond that is its own doing.
+Held-out human-composed melodies share runs of notes with the training tunes, too. Only what a
+model copies beyond that counts as copying.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class Summary(NamedTuple):
 
     Attributes:
         mean: Over the melodies.
-        spread: Standard deviation between them; None of a single one.
-        n_melodies: How many are long enough to have the measure.
+        spread: Standard deviation between them; None for a single one.
+        n_melodies: Number of melodies long enough to have the measure.
     """
 
     mean: float
@@ -62,10 +62,10 @@ class Measures:
     """All measures of a set of melodies.
 
     Attributes:
-        n_melodies: How many there are.
-        summaries: By name, those that any of the melodies has.
+        n_melodies: Number of melodies.
+        summaries: By name; measures that no melody has are left out.
         interval_shares: The mean share of each interval from -12 to 12, shape (25,).
-        copies: The longest run of each melody that stands in a training tune; empty if there
+        copies: The longest run of each melody that occurs in a training tune; empty if there
             were no training tunes.
     """
 
@@ -77,13 +77,13 @@ class Measures:
 
 @dataclass(frozen=True)
 class Row:
-    """A measure of both sets.
+    """One measure of both sets.
 
     Attributes:
         measure: Its name.
         generated: Its mean over the generated melodies.
-        people: Its mean over people's.
-        spread: Standard deviation between people's melodies; None of a single one.
+        people: Its mean over human-composed ones.
+        spread: Standard deviation between human-composed melodies; None for a single one.
         standard_error: That of the difference of the means; None if either set is a single one.
     """
 
@@ -95,15 +95,15 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Generated melodies beside people's, all of one length.
+class MelodyComparison:
+    """Measures of generated and of human-composed melodies, all of one length.
 
     Attributes:
         n_notes: That length.
-        n_generated: How many generated melodies were compared.
-        n_people: How many of people's.
+        n_generated: Number of generated melodies compared.
+        n_people: Number of human-composed ones.
         rows: One for each measure that both sets have.
-        much_copied: The share of generated melodies that share a longer run with the training
+        copied_share: The share of generated melodies that share a longer run with the training
             tunes than 95% of people's do; None if there were no training tunes.
     """
 
@@ -111,7 +111,7 @@ class Comparison:
     n_generated: int
     n_people: int
     rows: list[Row]
-    much_copied: float | None
+    copied_share: float | None
 
 
 def measure(melodies: Any, durations: Any = None, *, training: Any = None) -> Measures:
@@ -134,7 +134,7 @@ def measure(melodies: Any, durations: Any = None, *, training: Any = None) -> Me
     copies = [] if training is None else longest_copies(pitches, training)
     if copies:
         values["longest_copy"] = [copy.n_notes for copy in copies]
-    summaries = {name: _summarise(np.array(of_each)) for name, of_each in values.items()}
+    summaries = {name: _summarize(np.array(of_each)) for name, of_each in values.items()}
     return Measures(
         n_melodies=len(pitches),
         summaries={name: summary for name, summary in summaries.items() if summary.n_melodies},
@@ -151,8 +151,8 @@ def compare(
     people_durations: Any = None,
     training: Any = None,
     n_notes: int | None = None,
-) -> Comparison:
-    """All measures of generated melodies and of people's, side by side.
+) -> MelodyComparison:
+    """Compares generated melodies with human-composed ones by all measures.
 
     Args:
         generated: Pitches, MIDI or tokens, shape (n_notes,) each, at least 2 notes.
@@ -160,7 +160,7 @@ def compare(
         generated_durations: Ticks, 480 to a quarter.
         people_durations: The same of people's. Rhythm is compared only if both are given.
         training: Pitches of the tunes that the model was trained on.
-        n_notes: The length to which all melodies are cut, while shorter ones are left out:
+        n_notes: The length to which all melodies are cut; shorter ones are left out, since
             longer ones repeat and copy more. By default the lesser of the two median lengths.
 
     Raises:
@@ -177,7 +177,7 @@ def compare(
             (others, people_durations, "people"),
         )
     )
-    return Comparison(
+    return MelodyComparison(
         n_notes=n_notes,
         n_generated=by_model.n_melodies,
         n_people=by_people.n_melodies,
@@ -186,7 +186,7 @@ def compare(
             for name, summary in by_model.summaries.items()
             if name in by_people.summaries
         ],
-        much_copied=_much_copied(by_model.copies, by_people.copies),
+        copied_share=_copied_share(by_model.copies, by_people.copies),
     )
 
 
@@ -223,7 +223,7 @@ def _check_durations(durations: Any, melodies: Sequence[IntArray]) -> list[IntAr
     return arrays
 
 
-def _summarise(values: Floats) -> Summary:
+def _summarize(values: Floats) -> Summary:
     known = values[~np.isnan(values)]
     mean = float(known.mean()) if len(known) else np.nan
     spread = float(known.std(ddof=1)) if len(known) > 1 else None
@@ -238,8 +238,9 @@ def _row(name: str, generated: Summary, people: Summary) -> Row:
     return Row(name, generated.mean, people.mean, people.spread, error)
 
 
-def _much_copied(generated: Sequence[Copy], people: Sequence[Copy]) -> float | None:
+def _copied_share(generated: Sequence[Copy], people: Sequence[Copy]) -> float | None:
+    """Share of generated melodies whose longest copy exceeds 95% of the human-composed ones."""
     if not generated:
         return None
-    much = np.quantile([copy.n_notes for copy in people], 0.95, method="inverted_cdf")
-    return float(np.mean([copy.n_notes > much for copy in generated]))
+    threshold = np.quantile([copy.n_notes for copy in people], 0.95, method="inverted_cdf")
+    return float(np.mean([copy.n_notes > threshold for copy in generated]))

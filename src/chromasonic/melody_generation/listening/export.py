@@ -1,4 +1,4 @@
-"""Generated melodies as files: to play, to hear, to see, and set beside people's."""
+"""Files of generated melodies: MIDI, WAV, JSON, piano rolls, and a table of measures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chromasonic.errors import DataError
 from chromasonic.melody_generation.data.melodies import Melodies
 from chromasonic.melody_generation.data.sources import DataSource
 from chromasonic.melody_generation.data.vocabulary import Vocabulary, decode_pitches
-from chromasonic.melody_generation.listening.comparison import Comparison, compare
+from chromasonic.melody_generation.listening.comparison import MelodyComparison, compare
 from chromasonic.melody_generation.listening.generation import Melody
 from chromasonic.melody_generation.listening.midi_file import write_midi
 from chromasonic.melody_generation.listening.sound import render, write_wav
@@ -27,13 +27,13 @@ MOST_IN_A_PICTURE = 8
 
 
 @dataclass(frozen=True)
-class Playing:
-    """How melodies are played.
+class Playback:
+    """Tempo and instrument of playback.
 
     Attributes:
         tempo: Quarters a minute.
         program: General MIDI instrument, 0..127.
-        soundfont: Whose instrument is heard; the built-in tone if None.
+        soundfont: File whose instrument plays; the built-in instrument if None.
     """
 
     tempo: float = 120.0
@@ -44,19 +44,19 @@ class Playing:
 def write_melodies(
     melodies: Sequence[Melody],
     folder: Path,
-    playing: Playing,
+    playback: Playback,
     settings: Mapping[str, Any],
 ) -> list[Path]:
     """Writes each melody as MIDI and WAV, and all of them as JSON; returns their files.
 
     Args:
-        melodies: What is written.
-        folder: Where.
-        playing: How they sound.
-        settings: How they were made, kept beside them.
+        melodies: The melodies to write.
+        folder: Receives the files.
+        playback: Tempo and instrument.
+        settings: Settings of their generation, stored in the JSON file.
 
     Raises:
-        DataError: The soundfont is none.
+        DataError: The file is not a soundfont.
         MissingExtra: A soundfont is given, but its player is not installed.
     """
     files = []
@@ -68,17 +68,19 @@ def write_melodies(
     described = {"settings": settings, "ticks_per_quarter": 480, "melodies": rows}
     write_text(folder / MELODIES_FILE, to_json(described))
     stems = [folder / f"melody-{i:0{width}}" for i in range(1, len(melodies) + 1)]
-    # A soundfont may end the process: what needs none is written first.
+    # A broken soundfont may crash the process: files that need none are written first.
     for stem, melody in zip(stems, melodies, strict=True):
         notes = melody.pitches, melody.durations
-        files.append(write_midi(stem.with_suffix(".mid"), *notes, playing.tempo, playing.program))
+        files.append(
+            write_midi(stem.with_suffix(".mid"), *notes, playback.tempo, playback.program)
+        )
     for stem, melody in zip(stems, melodies, strict=True):
         samples = render(
             melody.pitches,
             melody.durations,
-            playing.tempo,
-            soundfont=playing.soundfont,
-            program=playing.program if playing.soundfont else None,
+            playback.tempo,
+            soundfont=playback.soundfont,
+            program=playback.program if playback.soundfont else None,
         )
         files.append(write_wav(stem.with_suffix(".wav"), samples))
     return files
@@ -95,15 +97,15 @@ def draw_melodies(melodies: Sequence[Melody], folder: Path) -> Path:
     return plot_piano_roll(shown, folder / PIANO_ROLL_FILE, titles)
 
 
-def beside_people(
+def compare_with_held_out(
     melodies: Sequence[Melody], data: Mapping[str, Any], vocabulary: Vocabulary
-) -> Comparison:
-    """Measures of the melodies beside those of people's that the model has not seen.
+) -> MelodyComparison:
+    """Compares melodies with the held-out tunes of the model's data.
 
     Args:
-        melodies: Generated ones.
-        data: What the model's card says of its data; the held-out melodies are loaded from there.
-        vocabulary: The model's; with durations these are compared, too.
+        melodies: Generated melodies.
+        data: Description of the data in the model's card; held-out melodies are loaded from there.
+        vocabulary: The model's; with durations, rhythm is compared, too.
 
     Raises:
         DataError: The data cannot be loaded again or have changed, or no held-out melody is long
@@ -111,7 +113,7 @@ def beside_people(
     """
     tokens = vocabulary.tokens
     split, _ = DataSource.from_description({**data, "tokens": tokens}).load()
-    melodies_now = Melodies.checked(split.train, split.validation, vocabulary.n_pitches, tokens)
+    melodies_now = Melodies.from_data(split.train, split.validation, vocabulary.n_pitches, tokens)
     if melodies_now.fingerprint != data["sha256"]:
         raise DataError("the tunes have changed since the model was trained.")
     known = [*split.train, *split.validation]
@@ -130,7 +132,7 @@ def beside_people(
     )
 
 
-def write_comparison(comparison: Comparison, folder: Path) -> list[str]:
+def write_comparison(comparison: MelodyComparison, folder: Path) -> list[str]:
     """Writes the measures as a table and returns its lines."""
     lines = table_lines(asdict(comparison))
     write_text(folder / MEASURES_FILE, "\n".join([*lines, ""]))

@@ -1,4 +1,4 @@
-"""Melodies drawn note by note from a trained model.
+"""Generation of melodies, note by note, from a trained model.
 
 B: melodies. T: notes. M: networks. D: duration classes. P: pitches.
 """
@@ -23,18 +23,18 @@ from chromasonic.melody_generation.models.check import OutputKind, logits_of
 from chromasonic.melody_generation.models.melody_model import MelodyModel
 from chromasonic.melody_generation.models.rhythm import PitchDurationModel
 from chromasonic.melody_generation.trained.model import Network, TrainedModel
-from chromasonic.melody_generation.training.scoring import context_of
+from chromasonic.melody_generation.training.scoring import context_length
 
 EIGHTH = 240
 """Ticks of every note where a model knows no durations: the commonest in the corpus."""
 
 _CANDIDATES_IN_A_KEY = 4
-"""So many melodies are drawn for each that is wanted in a key; those that fit it best are kept."""
+"""Melodies drawn for each one wanted in a key; those that fit the key best are kept."""
 
 
 @dataclass(frozen=True, eq=False)
 class Melody:
-    """A melody to be heard.
+    """A melody as MIDI pitches and durations.
 
     Attributes:
         pitches: MIDI pitches, shape (T,).
@@ -57,14 +57,15 @@ def generate(
     seed_notes: int = 16,
     seed: int = 0,
 ) -> list[Melody]:
-    """New melodies.
+    """Generates melodies from a trained model.
 
     Args:
-        model: What `load_model` or `train_final_model` gives.
-        n: How many.
+        model: As `load_model` or `train_final_model` returns it.
+        n: Number of melodies.
         length: Notes of each, those of the seed tune included; at least 2.
-        temperature: Above 1 dares more, below 1 less; above 0.
-        top_p: Notes are drawn from the most probable ones that make up so much; in (0, 1].
+        temperature: Above 0. Above 1 evens the probabilities out, below 1 sharpens them.
+        top_p: Notes are drawn from the most probable ones that together have this probability; in
+            (0, 1].
         key: Such as `D` or `F#m`: the melodies are those of four times as many that are clearest
             in that mode, moved to that tonic.
         seed_tune: A melody whose beginning all of them continue.
@@ -72,7 +73,7 @@ def generate(
         seed: The same seed gives the same melodies on the same machine.
 
     Raises:
-        DataError: The key is none, or the model does not know how melodies begin.
+        DataError: The key is not one, or the model does not know how melodies begin.
         ValueError: A number is out of its range.
     """
     _check_counts(n=n, seed_notes=seed_notes)
@@ -84,9 +85,9 @@ def generate(
     if seed_tune is None:
         start = draw_starts(model, count, generator)
     else:
-        start = _beginning(model, seed_tune, min(seed_notes, length - 1)).expand(count, -1)
+        start = _prompt_tokens(model, seed_tune, min(seed_notes, length - 1)).expand(count, -1)
     tokens = sample_tokens(model, start, length, generator, temperature=temperature, top_p=top_p)
-    melodies = [as_melody(model, row) for row in tokens]
+    melodies = [decode_melody(model, row) for row in tokens]
     if wanted is None:
         return melodies
     fits = [fit_key(melody.pitches, melody.durations, wanted) for melody in melodies]
@@ -94,8 +95,8 @@ def generate(
     return [Melody(fits[i].pitches, melodies[i].durations) for i in sorted(best)]
 
 
-def _beginning(model: TrainedModel, tune: Melody, n_notes: int) -> Tensor:
-    """The first notes of a tune as one row of tokens."""
+def _prompt_tokens(model: TrainedModel, tune: Melody, n_notes: int) -> Tensor:
+    """The first notes of a tune as one row of tokens, shape (1, n_notes)."""
     pitches = encode_pitches(tune.pitches[:n_notes])
     tokens = model.vocabulary.encode(pitches, tune.durations[:n_notes])
     return torch.from_numpy(tokens)[None]
@@ -116,15 +117,18 @@ def sample_tokens(
     temperature: float = 1.0,
     top_p: float = 1.0,
 ) -> Tensor:
-    """Continues each row of `start` until it has `n_notes` notes.
+    """Samples a continuation of each row of `start`, up to `n_notes` notes.
+
+    Probabilities are softmax(log p / temperature), cut to the nucleus of mass `top_p`.
 
     Args:
         model: What predicts.
         start: Tokens of the first notes, shape (B, T) with T at least 1.
         n_notes: Length of the rows returned, at least T.
         generator: Draws every note, on the CPU: the same notes on any device that computes alike.
-        temperature: Above 1 evens the probabilities out, below 1 sharpens them; above 0.
-        top_p: Notes are drawn from the most probable ones that make up so much; in (0, 1].
+        temperature: Above 0. Above 1 evens the probabilities out, below 1 sharpens them.
+        top_p: Notes are drawn from the most probable ones that together have this probability; in
+            (0, 1].
 
     Returns:
         Tokens, shape (B, n_notes).
@@ -135,19 +139,21 @@ def sample_tokens(
         raise ValueError(
             f"temperature must be above 0 and top_p in (0, 1], but got {temperature} and {top_p}."
         )
-    draw = _Draw(generator, temperature, top_p)
-    readers = [_Reader(network) for network in model.networks]
+    draw = _TokenSampler(generator, temperature, top_p)
+    readers = [_IncrementalNetwork(network) for network in model.networks]
     shares = torch.tensor(model.weights).log()[:, None, None]  # (M, 1, 1)
     tokens = start
     with torch.no_grad():
         while tokens.shape[1] < n_notes:
             heads = [reader(tokens) for reader in readers]
-            tokens = torch.cat([tokens, _next(heads, shares, model, draw)[:, None]], dim=1)
+            tokens = torch.cat([tokens, _next_tokens(heads, shares, model, draw)[:, None]], dim=1)
     return tokens
 
 
-def _next(heads: list[Any], shares: Tensor, model: TrainedModel, draw: "_Draw") -> Tensor:
-    """The next token of each row, shape (B,)."""
+def _next_tokens(
+    heads: list[Any], shares: Tensor, model: TrainedModel, draw: "_TokenSampler"
+) -> Tensor:
+    """Samples the next token of each row, shape (B,)."""
     if not model.vocabulary.durations:
         return draw(torch.logsumexp(shares + _log_softmaxes(heads), dim=0))
     networks: list[Any] = [network.module for network in model.networks]
@@ -155,7 +161,7 @@ def _next(heads: list[Any], shares: Tensor, model: TrainedModel, draw: "_Draw") 
         [n.duration_head(hidden) for n, hidden in zip(networks, heads, strict=True)]
     )
     duration = draw(torch.logsumexp(shares + durations, dim=0))  # (B,)
-    # What a network's word on the pitch is worth depends on how well it foresaw the duration.
+    # A network's weight on the pitch grows with the probability it gave to the duration.
     given = shares + durations.gather(2, duration.expand(len(heads), -1)[..., None])
     pitches = _log_softmaxes(
         [
@@ -173,8 +179,8 @@ def _log_softmaxes(logits: Sequence[Tensor]) -> Tensor:
 
 
 @dataclass(frozen=True)
-class _Draw:
-    """Draws one of several from each row of log probabilities."""
+class _TokenSampler:
+    """Samples one index from each row of log probabilities."""
 
     generator: torch.Generator
     temperature: float
@@ -184,7 +190,7 @@ class _Draw:
         probabilities = torch.softmax(log_probabilities / self.temperature, dim=-1)
         if self.top_p < 1:
             ordered, places = probabilities.sort(dim=-1, descending=True)
-            # The first of them always stays, however large it is.
+            # The most probable one always stays, however large it is.
             too_far = ordered.cumsum(-1) - ordered >= self.top_p
             probabilities = torch.zeros_like(probabilities).scatter(
                 -1, places, ordered.masked_fill(too_far, 0.0)
@@ -192,49 +198,49 @@ class _Draw:
         return torch.multinomial(probabilities, 1, generator=self.generator)[:, 0]
 
 
-class _Reader:
-    """Reads on where it stopped, where the network can; else all notes, or a window, again."""
+class _IncrementalNetwork:
+    """A network that reads only the new notes where it can, else all of them or a window."""
 
     def __init__(self, network: Network) -> None:
         self._network = network
         self._module = network.module.eval()
         self._state: Any = None
         self._n_read = 0
-        self._reads_on = network.kind is OutputKind.EVERY_POSITION and isinstance(
+        self._is_incremental = network.kind is OutputKind.EVERY_POSITION and isinstance(
             self._module, MelodyModel | PitchDurationModel
         )
 
     def __call__(self, tokens: Tensor) -> Tensor:
-        """What the network says after the last note of each row.
+        """The network's output after the last note of each row.
 
         Returns:
-            Logits (B, V); of one that knows durations what its heads need, (B, H).
+            Logits (B, V); with durations, the input of its heads, (B, H).
         """
         tokens = tokens.to(self._network.device)
-        if self._reads_on:
-            return self._read_on(tokens)
+        if self._is_incremental:
+            return self._read_new(tokens)
         if self._network.kind is not OutputKind.EVERY_POSITION:
-            tokens = _window(tokens, context_of(self._module))
+            tokens = _window(tokens, context_length(self._module))
         if isinstance(self._module, PitchDurationModel):
-            return self._last(self._module.read(tokens)[0])
-        return self._last(logits_of(self._module(tokens)))
+            return self._last_position(self._module.read(tokens)[0])
+        return self._last_position(logits_of(self._module(tokens)))
 
-    def _read_on(self, tokens: Tensor) -> Tensor:
+    def _read_new(self, tokens: Tensor) -> Tensor:
         module: Any = self._module
         new = tokens[:, self._n_read :]
         self._n_read = tokens.shape[1]
         if isinstance(module, PitchDurationModel):
             hidden, self._state = module.read(new, self._state)
-            return self._last(hidden)
+            return self._last_position(hidden)
         hidden, self._state = module.read(module.embedding(new), self._state)
-        return self._last(module.head(hidden))
+        return self._last_position(module.head(hidden))
 
-    def _last(self, values: Tensor) -> Tensor:
+    def _last_position(self, values: Tensor) -> Tensor:
         return values[:, -1] if values.ndim == 3 else values
 
 
 def _window(tokens: Tensor, context: int) -> Tensor:
-    """The last notes; before the beginning stands the first one, as in training."""
+    """The last `context` notes, padded with the first note as in training."""
     missing = context - tokens.shape[1]
     if missing > 0:
         tokens = torch.cat([tokens[:, :1].expand(-1, missing), tokens], dim=1)
@@ -242,21 +248,21 @@ def _window(tokens: Tensor, context: int) -> Tensor:
 
 
 def draw_starts(model: TrainedModel, count: int, generator: torch.Generator) -> Tensor:
-    """First notes as the model's own training melodies begin, shape (count, 1).
+    """Samples first notes as the training melodies begin, shape (count, 1).
 
     Raises:
-        DataError: It is not known how they begin.
+        DataError: The model does not store how they begin.
     """
     starts = model.starts
     if not starts:
-        raise DataError("the model must know how melodies begin, but does not. Give a seed tune.")
+        raise DataError("the model does not store how melodies begin. Pass a seed tune.")
     weights = torch.tensor(list(starts.values()), dtype=torch.float64)
     chosen = torch.multinomial(weights, count, replacement=True, generator=generator)
     return torch.tensor(list(starts))[chosen][:, None]
 
 
-def as_melody(model: TrainedModel, tokens: Tensor) -> Melody:
-    """A row of tokens as pitches and durations."""
+def decode_melody(model: TrainedModel, tokens: Tensor) -> Melody:
+    """Decodes a row of tokens into pitches and durations."""
     pitches, ticks = model.vocabulary.decode(tokens.numpy().astype(np.int64))
     if ticks is None:
         ticks = np.full(len(pitches), EIGHTH)

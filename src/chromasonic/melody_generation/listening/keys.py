@@ -1,4 +1,4 @@
-"""Keys: their names, how clearly a melody is in one, and moving it to another."""
+"""Musical keys: parsing, key finding, and transposition of a melody to a key."""
 
 import re
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ _PROFILES = {
 
 @dataclass(frozen=True)
 class Key:
-    """A key.
+    """A major or minor key.
 
     Attributes:
-        tonic: Pitch class, C being 0.
+        tonic: Pitch class, with C as 0.
         mode: `major` or `minor`.
     """
 
@@ -34,10 +34,10 @@ class Key:
 
     @classmethod
     def parse(cls, name: str) -> Self:
-        """The key of a name such as `D`, `Bb`, `F#m` or `A minor`.
+        """Parses a name such as `D`, `Bb`, `F#m` or `A minor`.
 
         Raises:
-            DataError: It is none.
+            DataError: The name is not that of a key.
         """
         found = _NAME.fullmatch(name.strip())
         if found is None:
@@ -49,12 +49,12 @@ class Key:
 
 
 class InKey(NamedTuple):
-    """A melody in a key.
+    """A transposed melody and how clearly it is in its key.
 
     Attributes:
         pitches: MIDI pitches, shape (T,).
-        clarity: How clearly it is in that key and in no other mode: the correlation with its
-            profile, less the best one with a key of the other mode.
+        clarity: Correlation with the profile of the key, minus the best correlation with a key of
+            the other mode.
     """
 
     pitches: IntArray
@@ -62,14 +62,14 @@ class InKey(NamedTuple):
 
 
 def fit_key(pitches: IntArray, durations: IntArray, key: Key) -> InKey:
-    """The melody moved so that the best key of that mode becomes `key`.
+    """Transposes a melody so that its best key of that mode becomes `key`.
 
     It is moved by at most half an octave, and an octave more where it would leave the piano.
 
     Args:
         pitches: MIDI pitches, shape (T,).
         durations: Ticks, shape (T,).
-        key: Where it is to be.
+        key: The target key.
 
     Source: Krumhansl and Kessler (1982), the profiles; Krumhansl (1990), finding a key by them.
     """
@@ -87,22 +87,24 @@ def fit_key(pitches: IntArray, durations: IntArray, key: Key) -> InKey:
 
 
 def key_correlations(pitches: IntArray, durations: IntArray) -> dict[str, NDArray[np.float64]]:
-    """How well a melody goes with the profile of each key, by mode; by tonic, shape (12,).
+    """Correlation of a melody with the profile of each key, by mode; over tonics, shape (12,).
+
+    Pearson correlation of the profile with the total duration of each pitch class.
 
     Args:
         pitches: MIDI pitches, shape (T,).
         durations: Ticks, shape (T,): longer notes count for more.
     """
     weighed = np.bincount(pitches % 12, weights=durations, minlength=12)
-    heard = _standardised(np.asarray(weighed, dtype=np.float64))
+    shares = _standardize(np.asarray(weighed, dtype=np.float64))
     return {
-        mode: np.array([heard @ np.roll(_standardised(np.array(profile)), t) for t in range(12)])
+        mode: np.array([shares @ np.roll(_standardize(np.array(profile)), t) for t in range(12)])
         for mode, profile in _PROFILES.items()
     }
 
 
-def _standardised(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean 0 and length 1; all 0 where the values are all the same."""
+def _standardize(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shifts and scales to mean 0 and length 1; all 0 where the values are all the same."""
     centred: NDArray[np.float64] = values - values.mean()
     length = float(np.linalg.norm(centred))
     return centred / length if length > 0 else centred

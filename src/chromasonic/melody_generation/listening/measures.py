@@ -1,4 +1,4 @@
-"""Measures of one melody, by which generated melodies are set beside those of people.
+"""Measures of a melody: pitch, rhythm, repetition, and runs copied from training tunes.
 
 Pitches are MIDI pitches or tokens: no measure changes when a melody is transposed. Where a melody
 is too short to have a measure, it is nan.
@@ -21,12 +21,12 @@ N_MIDI_PITCHES = 128
 
 
 class Copy(NamedTuple):
-    """A run of successive notes that also stands in a training tune.
+    """A run of successive notes that also occurs in a training tune.
 
     Attributes:
-        n_notes: How long it is; 0 if no run is shared.
+        n_notes: Its length; 0 if no run is shared.
         start: Its first note in the melody.
-        tune: The first training tune in which it stands.
+        tune: Index of the first training tune that contains it.
         tune_start: Its first note there.
     """
 
@@ -40,7 +40,7 @@ NO_COPY = Copy(0, 0, 0, 0)
 
 
 def longest_copies(melodies: Any, training: Any, *, in_any_key: bool = True) -> list[Copy]:
-    """The longest run of each melody that stands in a training tune; of equal ones the first.
+    """The longest run of each melody that also occurs in a training tune; of equal ones the first.
 
     The search is exact. Dozens of melodies against 3,000 tunes take a third of a second.
 
@@ -73,7 +73,7 @@ def longest_copies(melodies: Any, training: Any, *, in_any_key: bool = True) -> 
 
 
 def _longest_matches(symbols: Sequence[IntArray], n_own: int) -> tuple[IntArray, IntArray]:
-    """How many symbols from each place on stand in a training tune, and where.
+    """The longest match with a training tune from each position on, and its place.
 
     Args:
         symbols: The rows of the melodies, then those of the training tunes.
@@ -120,7 +120,7 @@ _SCALES = (_MAJOR + np.arange(12)[:, None]) % 12
 
 
 def pitch_class_entropy(pitches: IntArray) -> float:
-    """How evenly the 12 pitch classes are used, in bits: 0 for one of them, log2(12) for all.
+    """Entropy of the 12 pitch classes, in bits: -sum of p log2 p, from 0 to log2(12).
 
     Args:
         pitches: Shape (n_notes,).
@@ -150,7 +150,7 @@ def mean_interval(pitches: IntArray) -> float:
 
 
 def interval_shares(pitches: IntArray) -> Floats:
-    """How often each interval occurs, from an octave down to an octave up.
+    """Share of each interval, from an octave down to an octave up.
 
     Args:
         pitches: Shape (n_notes,).
@@ -207,7 +207,7 @@ def duration_ratios(durations: IntArray) -> IntArray:
 
 
 def duration_entropy(durations: IntArray) -> float:
-    """How evenly the durations that occur are used, in bits: 0 if all notes are equally long.
+    """Entropy of the durations, in bits: -sum of p log2 p, 0 if all notes are equally long.
 
     Args:
         durations: Shape (n_notes,).
@@ -216,7 +216,7 @@ def duration_entropy(durations: IntArray) -> float:
 
 
 def notes_per_quarter(durations: IntArray) -> float:
-    """How many notes fall on a quarter of sounding time, rests left out.
+    """Notes per quarter of sounding time, rests left out.
 
     Args:
         durations: Ticks, 480 to a quarter note, shape (n_notes,).

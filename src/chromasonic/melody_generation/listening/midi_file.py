@@ -1,4 +1,4 @@
-"""A melody as a MIDI file."""
+"""Writing a melody to a MIDI file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def write_midi(
     tempo: float = 120.0,
     program: int = 0,
 ) -> Path:
-    """Writes a melody as a standard MIDI file, whole or not at all, and returns where.
+    """Writes a melody as a standard MIDI file, whole or not at all, and returns its path.
 
     The file is of format 0, has 480 ticks to a quarter and one track named Melody.
 
@@ -37,7 +37,7 @@ def write_midi(
         program: The instrument, 0..127 as General MIDI numbers them from 0; 0 is a piano.
 
     Raises:
-        DataError: The notes are none that can be played.
+        DataError: The notes cannot be played.
         ValueError: The tempo or the program is out of its range.
         MissingExtra: mido is not installed.
     """

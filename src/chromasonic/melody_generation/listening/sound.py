@@ -1,4 +1,4 @@
-"""A melody as sound, and sound as a WAV file."""
+"""Rendering of a melody to samples, and WAV files."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ SLOWEST_TEMPO, FASTEST_TEMPO = 10.0, 1000.0
 
 
 def check_notes(pitches: npt.ArrayLike, durations: npt.ArrayLike) -> tuple[list[int], list[int]]:
-    """The notes of a melody as plain numbers.
+    """Checks the notes of a melody and returns them as lists.
 
     Args:
         pitches: MIDI pitches in 21..108, shape (n,), n at least 1.
         durations: Ticks, 480 to a quarter, in 1..15360, shape (n,).
 
     Raises:
-        DataError: They are not so.
+        DataError: They are out of range or do not fit each other.
     """
     keys = decode_pitches(encode_pitches(pitches))
     ticks = np.asarray(durations)
@@ -55,7 +55,7 @@ def check_notes(pitches: npt.ArrayLike, durations: npt.ArrayLike) -> tuple[list[
 
 
 def check_tempo(tempo: float) -> None:
-    """Does nothing if a tempo, in quarters a minute, is one that can be played.
+    """Checks a tempo in quarters a minute.
 
     Raises:
         ValueError: It lies outside 10..1000.
@@ -68,7 +68,7 @@ def check_tempo(tempo: float) -> None:
 
 
 def check_program(program: int) -> None:
-    """Does nothing if a number is that of a MIDI program.
+    """Checks the number of a MIDI program.
 
     Raises:
         ValueError: It lies outside 0..127.
@@ -81,7 +81,7 @@ def check_program(program: int) -> None:
 
 
 def sample_bounds(durations: list[int], tempo: float, sample_rate: int) -> IntArray:
-    """Where each note begins, and the last one ends, in samples; shape (n_notes + 1,).
+    """Onset of each note, and end of the last one, in samples; shape (n_notes + 1,).
 
     Args:
         durations: Ticks, 480 to a quarter.
@@ -110,7 +110,7 @@ def render(
     soundfont: Path | None = None,
     program: int | None = None,
 ) -> Samples:
-    """A melody as samples in [-1, 1], one channel; the last note rings out for 1.5 s.
+    """Renders a melody as samples in [-1, 1], mono; the last note rings for 1.5 s.
 
     Args:
         pitches: MIDI pitches in 21..108, shape (n,), n at least 1.
@@ -126,7 +126,7 @@ def render(
         The same for the same arguments, shape (n_samples,).
 
     Raises:
-        DataError: The notes are none that can be played, or the file is no soundfont.
+        DataError: The notes cannot be played, or the file is not a soundfont.
         ValueError: The tempo, the sample rate or the program is out of its range.
         MissingExtra: A soundfont is given, but tinysoundfont is not installed.
     """
@@ -142,7 +142,7 @@ def render(
 
 
 def soft_limit(samples: Samples) -> Samples:
-    """The samples, unchanged up to 0.8 and bent smoothly towards 1 beyond it."""
+    """Soft limiter: x up to t = 0.8, and t + (1 - t) tanh((x - t) / (1 - t)) above it."""
     room = 1.0 - _UNLIMITED
     excess = np.maximum(np.abs(samples) - _UNLIMITED, 0.0)
     kept = np.clip(samples, -_UNLIMITED, _UNLIMITED)
@@ -150,7 +150,7 @@ def soft_limit(samples: Samples) -> Samples:
 
 
 def write_wav(path: Path, samples: npt.ArrayLike, sample_rate: int = 44_100) -> Path:
-    """Writes samples as a WAV file of 16 bits, whole or not at all, and returns where.
+    """Writes samples as a WAV file of 16 bits, whole or not at all, and returns its path.
 
     Args:
         path: Where it goes; its folder is made.
@@ -158,7 +158,7 @@ def write_wav(path: Path, samples: npt.ArrayLike, sample_rate: int = 44_100) -> 
         sample_rate: Samples a second, in 11025..192000.
 
     Raises:
-        ValueError: The samples are no such line, or the sample rate is out of its range.
+        ValueError: The samples are not one line in [-1, 1], or the sample rate is out of range.
     """
     values = np.asarray(samples, dtype=np.float64)
     _check_sample_rate(sample_rate)

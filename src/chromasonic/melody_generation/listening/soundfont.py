@@ -1,4 +1,4 @@
-"""A melody as an instrument of a soundfont plays it, through TinySoundFont."""
+"""Playback of a melody by a soundfont, through TinySoundFont."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _N_PROGRAMS = 128
 def play_soundfont(
     soundfont: Path, program: int | None, pitches: list[int], bounds: IntArray, sample_rate: int
 ) -> Samples:
-    """A melody played by a soundfont, its loudest sample at 0.8; no sound device is touched.
+    """Renders a melody with a soundfont, its loudest sample at 0.8; no sound device is used.
 
     Args:
         soundfont: A file of kind .sf2, .sf3 or .sfo.
         program: An instrument of bank 0, counted from 0; the first of the file if None.
         pitches: MIDI pitches, shape (n,).
-        bounds: Where each note begins, and the last one ends, in samples, shape (n + 1,).
+        bounds: Onset of each note, and end of the last one, in samples, shape (n + 1,).
         sample_rate: Samples a second.
 
     Returns:
         Shape (bounds[-1] + 1.5 s,), the mean of both channels.
 
     Raises:
-        DataError: The file is no soundfont, or does not have the program or the notes.
+        DataError: The file is not a soundfont, or does not have the program or the notes.
         MissingExtra: tinysoundfont is not installed.
     """
     tinysoundfont = _import_tinysoundfont()
@@ -74,7 +74,7 @@ def _load(synth: Any, soundfont: Path, program: int | None) -> None:
 
 
 def _content(soundfont: Path) -> bytes:
-    """The bytes of the file, if they look like a whole soundfont.
+    """Reads a file and checks that it looks like a whole soundfont.
 
     The library would crash on some others, or play half a file.
     """
@@ -91,7 +91,7 @@ def _content(soundfont: Path) -> bytes:
 
 def _no_soundfont(soundfont: Path, reason: str) -> DataError:
     return DataError(
-        f"a soundfont must be a whole .sf2 or .sf3 file, but {soundfont} is none: {reason}."
+        f"a soundfont must be a whole .sf2 or .sf3 file, but {soundfont} is not: {reason}."
     )
 
 

@@ -1,4 +1,4 @@
-"""The built-in instrument: a plucked tone, made of decaying harmonics.
+"""The built-in instrument: a plucked tone of decaying harmonics.
 
 Notation: harmonic k of a note sounds as ``a_k exp(-t / d_k) sin(2 pi k f t)``, which is the
 imaginary part of ``a_k exp(r_k t)`` with ``r_k = -1 / d_k + 2 pi i k f``.
@@ -25,11 +25,11 @@ _BLOCK = 256
 
 
 def synthesize(pitches: list[int], bounds: IntArray, sample_rate: int) -> Samples:
-    """A melody as this instrument plays it; the last note rings out after its end.
+    """Renders a melody with the built-in instrument; the last note rings out after its end.
 
     Args:
         pitches: MIDI pitches, shape (n,).
-        bounds: Where each note begins, and the last one ends, in samples, shape (n + 1,).
+        bounds: Onset of each note, and end of the last one, in samples, shape (n + 1,).
         sample_rate: Samples a second.
 
     Returns:

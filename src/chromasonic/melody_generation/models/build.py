@@ -1,4 +1,4 @@
-"""Building a model from hyperparameters."""
+"""Construction of a model from hyperparameters."""
 
 import inspect
 from collections.abc import Mapping
@@ -17,17 +17,16 @@ from chromasonic.melody_generation.models.rhythm import PitchDurationModel
 def build_model(
     model_class: type[nn.Module], vocabulary: Vocabulary, params: Mapping[str, Any]
 ) -> nn.Module:
-    """A fresh `model_class(vocab_size=n_pitches, **params)`, that reads durations, too, if any.
+    """Builds `model_class(vocab_size=n_pitches, **params)`, extended to durations if any.
 
     Args:
         model_class: A torch module whose constructor takes `vocab_size` and all of `params`.
-        vocabulary: What its tokens stand for.
+        vocabulary: Meaning of the tokens.
         params: Values of the other arguments by name.
 
     Raises:
-        ModelError: An argument is not taken, one without default is not given, the constructor
-            raises, or what it builds is no torch module; or tokens have durations and it is
-            none of the built-in models.
+        ModelError: An argument is unknown or missing, the constructor raises, or its result is not
+            a torch module; or tokens have durations and it is not a built-in model.
         MemoryError: As the constructor raised it; so too `torch.OutOfMemoryError`.
     """
     name = model_class.__name__
@@ -44,7 +43,7 @@ def build_model(
         given = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
         raise ModelError(
             f"{name}({given}) must build a model, but raised {one_line(error)}. "
-            "Mend the constructor, or leave such values out of the search space."
+            "Correct the constructor, or leave such values out of the search space."
         ) from error
     if not isinstance(model, nn.Module):
         raise ModelError(
@@ -55,7 +54,7 @@ def build_model(
 
 
 def _with_durations(model: nn.Module, vocabulary: Vocabulary) -> nn.Module:
-    # One with a forward of its own would be passed over in silence.
+    # A forward of its own would be ignored silently.
     if not isinstance(model, MelodyModel) or type(model).forward is not MelodyModel.forward:
         raise ModelError(
             "tokens of pitch and duration need one of the built-in models, but got "
@@ -65,7 +64,7 @@ def _with_durations(model: nn.Module, vocabulary: Vocabulary) -> nn.Module:
 
 
 def _check_arguments(model_class: type[nn.Module], arguments: Mapping[str, Any]) -> None:
-    """Raise where the constructor's signature does not fit the arguments."""
+    """Raises where the constructor's signature does not fit the arguments."""
     name = model_class.__name__
     taken = inspect.signature(model_class).parameters.values()
     named = [p for p in taken if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]

@@ -1,4 +1,4 @@
-"""Whether a model class, a user's own too, can be searched: seen before hours are spent on it.
+"""Checks that a model class can be trained, before a search spends hours on it.
 
 B: rows of the probe batch. T: tokens in a row. V: size of the vocabulary.
 """
@@ -20,7 +20,7 @@ _TOLERANCE = 1e-5
 
 
 class OutputKind(StrEnum):
-    """Which notes a model predicts, and so how it is trained."""
+    """Notes that a model predicts, which decide how it is trained."""
 
     EVERY_POSITION = "every_position"  # (B, T, V), causal: on whole tunes
     LAST_POSITION = "last_position"  # (B, V): on windows
@@ -35,7 +35,7 @@ def logits_of(output: Tensor | tuple[Tensor, Any]) -> Tensor:
 def check_model(
     model: nn.Module, vocab_size: int, *, context: int, generator: torch.Generator | None = None
 ) -> OutputKind:
-    """Which notes the model predicts, once its output and gradients are found in order.
+    """Checks a model's output and gradients and returns the notes that it predicts.
 
     A copy is probed: the model and torch's global random state stay as they are.
 
@@ -46,7 +46,7 @@ def check_model(
         generator: Draws the probe's tokens; a fixed one by default.
 
     Raises:
-        ModelError: The model cannot be trained; the message says what was seen.
+        ModelError: The model cannot be trained; the message gives the reason.
         ValueError: `context` is below 2.
     """
     if context < 2:
@@ -68,7 +68,7 @@ def check_model(
 
 
 def check_length(model: nn.Module, vocab_size: int, length: int) -> None:
-    """Nothing if the model reads rows as long as the longest melody.
+    """Checks that the model accepts rows as long as the longest melody.
 
     Args:
         model: A model that predicts every position, on the CPU.
@@ -76,7 +76,7 @@ def check_length(model: nn.Module, vocab_size: int, length: int) -> None:
         length: Tokens T of the longest row that training will feed.
 
     Raises:
-        ModelError: It fails there, as one with a table of too few positions does.
+        ModelError: It does not, as with a position table that is too short.
     """
     tokens = torch.zeros((1, length), dtype=torch.int64)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
@@ -84,7 +84,7 @@ def check_length(model: nn.Module, vocab_size: int, length: int) -> None:
 
 
 def _check_training(model: nn.Module, tokens: Tensor, vocab_size: int) -> None:
-    """Raise where one step of training would fail."""
+    """Raises where one step of training would fail."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     if not parameters:
         raise _problem(
@@ -129,7 +129,7 @@ def _check_training(model: nn.Module, tokens: Tensor, vocab_size: int) -> None:
 
 
 def _check_evaluation(model: nn.Module, tokens: Tensor, vocab_size: int) -> None:
-    """Raise where the output in evaluation mode is unfit, or not that of training."""
+    """Raises where the output in evaluation mode is invalid, or not as in training mode."""
     trained = _logits(model.train(), tokens, vocab_size).shape
     evaluated = _logits(model.eval(), tokens, vocab_size).shape
     if trained != evaluated:
@@ -145,7 +145,7 @@ def _check_evaluation(model: nn.Module, tokens: Tensor, vocab_size: int) -> None
 
 
 def _jitter(model: nn.Module, generator: torch.Generator) -> None:
-    """Change every weight a little: a head that starts at 0 would hide what it reads."""
+    """Perturbs every weight: a head that starts at 0 would hide its dependence on the input."""
     for parameter in model.parameters():
         if parameter.is_floating_point():
             noise = torch.randn(parameter.shape, generator=generator)
@@ -189,7 +189,7 @@ def _kind(model: nn.Module, tokens: Tensor, vocab_size: int) -> OutputKind:
 
 
 def _logits(model: nn.Module, tokens: Tensor, vocab_size: int) -> Tensor:
-    """The model's logits, of an allowed type and shape, and finite."""
+    """Computes the logits and checks their type, shape and values."""
     logits = _output(model, tokens)
     rows, context = tokens.shape
     if tuple(logits.shape) not in ((rows, context, vocab_size), (rows, vocab_size)):

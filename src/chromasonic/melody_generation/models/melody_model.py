@@ -1,6 +1,6 @@
-"""What the built-in melody models share: embedding, body, head.
+"""Base class of the built-in melody models: embedding, body, head.
 
-B: tunes in a batch. T: notes in a tune. E: width of the embedding. H: width of what is read out.
+B: tunes in a batch. T: notes in a tune. E: width of the embedding. H: width of the hidden values.
 V: number of tokens.
 """
 
@@ -33,11 +33,11 @@ class MelodyModel(nn.Module):
 
     @abstractmethod
     def read(self, embedded: Tensor, state: Any = None) -> tuple[Tensor, Any]:
-        """What has been read after each note, or after the last one, and what to go on with.
+        """Hidden values after each note, or after the last one, and the state to continue from.
 
         Args:
             embedded: Embedded notes, shape (B, T, E).
-            state: What an earlier call gave back for the notes before these.
+            state: As an earlier call returned it for the notes before these.
 
         Returns:
             Shape (B, T, H), or (B, H) of models that predict only the last note; and the state.

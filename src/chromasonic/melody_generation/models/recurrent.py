@@ -76,7 +76,7 @@ class LSTMMelodyModel(_RecurrentMelodyModel):
 
 
 def initialize_recurrent(body: nn.RNNBase) -> None:
-    """Change a recurrent body's weights to a start from which it trains well.
+    """Initializes a recurrent body's weights in place.
 
     Input weights are Glorot uniform and recurrent weights orthogonal, gate by gate; biases are
     0, but for the forget gate of an LSTM, which starts open at 1.

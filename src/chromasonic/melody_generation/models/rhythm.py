@@ -1,6 +1,6 @@
-"""Rhythm for the built-in models: p(duration) * p(pitch | duration), one step a note.
+"""Rhythm extension of the built-in models: p(duration) * p(pitch | duration), one step a note.
 
-B: tunes in a batch. T: notes in a tune. H: width of what the body gives. D: duration classes.
+B: tunes in a batch. T: notes in a tune. H: width of the hidden values. D: duration classes.
 P: pitches. A token is `duration class * P + pitch`, so V = D * P.
 """
 
@@ -15,11 +15,11 @@ from chromasonic.melody_generation.data.vocabulary import Vocabulary
 from chromasonic.melody_generation.models.melody_model import MelodyModel
 
 PERIODS = (240, 480, 720, 960, 1440, 1920, 2880, 3840, 5760, 7680)
-"""Ticks after which beats, bars and pairs of bars come again, in common meters."""
+"""Periods of beats, bars and pairs of bars in common meters, in ticks."""
 
 
 class PitchDurationModel(nn.Module):
-    """A melody model that also reads and predicts how long notes are.
+    """A melody model that also reads and predicts durations.
 
     Args:
         base: Made for the P pitches alone; its body reads both.
@@ -39,7 +39,7 @@ class PitchDurationModel(nn.Module):
         self.register_buffer("periods", torch.tensor(PERIODS), persistent=False)
         self.clock = nn.Linear(2 * len(PERIODS), base.embedding.embedding_dim, bias=False)
         self.duration_head = nn.Linear(width, n_durations)
-        # What a duration tells of the pitch that has it.
+        # Feature-wise modulation of the hidden values by the duration of the note.
         self.scale = nn.Embedding(n_durations, width)
         self.shift = nn.Embedding(n_durations, width)
         nn.init.normal_(self.duration_embedding.weight, std=base.embedding.weight.std().item())
@@ -68,16 +68,16 @@ class PitchDurationModel(nn.Module):
         return hidden, (elapsed[:, -1:], inner)
 
     def _clock(self, elapsed: Tensor) -> Tensor:
-        """Where in beats and bars the next note begins, counted from the first note."""
+        """Embedded phase of the next onset in beats and bars, counted from the first note."""
         angles = 2 * math.pi * (elapsed[..., None] % self.periods) / self.periods
         embedded: Tensor = self.clock(torch.cat([angles.sin(), angles.cos()], dim=-1))
         return embedded
 
     def pitch_logits(self, hidden: Tensor, duration: Tensor) -> Tensor:
-        """Logits of the pitch of a note that has this duration, shape (..., P).
+        """Logits of a note's pitch given its duration, shape (..., P).
 
         Args:
-            hidden: What has been read before the note, shape (..., H).
+            hidden: Hidden values before the note, shape (..., H).
             duration: Its duration class, of a shape that goes with (...).
         """
         logits: Tensor = self.base.head(hidden * (1 + self.scale(duration)) + self.shift(duration))

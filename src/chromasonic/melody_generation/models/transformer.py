@@ -127,13 +127,13 @@ class _Attention(nn.Module):
 
 
 def _mask(n_notes: int, n_before: int, device: torch.device) -> Tensor:
-    """What each of some later notes may see: all before them, and of each other the earlier."""
+    """Causal mask of notes after `n_before` cached ones; True where attention is allowed."""
     allowed = torch.ones(n_notes, n_before + n_notes, dtype=torch.bool, device=device)
     return allowed.tril(n_before)
 
 
 def rotate(x: Tensor, first_position: int = 0) -> Tensor:
-    """Queries or keys turned by an angle that grows with their position.
+    """Rotary position embedding of queries or keys.
 
     The product of a turned query and a turned key depends on the distance between the two
     and not on where they stand. Pair i turns by `position * 10000 ** (-2 i / D)` radians.
@@ -155,7 +155,7 @@ def rotate(x: Tensor, first_position: int = 0) -> Tensor:
 
 
 def _initialize(module: nn.Module) -> None:
-    """Change a module's weights to a start from which a deep stack trains well."""
+    """Initializes a module's weights in place so that a deep stack trains well."""
     if isinstance(module, nn.Embedding):
         nn.init.normal_(module.weight, std=0.5)
     elif isinstance(module, nn.Linear):

@@ -1,4 +1,4 @@
-"""What a model must beat: n-grams on the same notes."""
+"""N-gram baselines on the same notes as the models."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,28 +16,27 @@ NAMES = ("unigram", "bigram", "trigram", "4-gram", "5-gram")
 
 @dataclass(frozen=True)
 class Baseline:
-    """An n-gram for each factor of a note, each of which knows its own factor alone.
+    """An n-gram model for each factor of a note, each of its own factor alone.
 
-    Of a pitch with its duration that is more than an n-gram of notes can learn from so few: there
-    are too many different ones.
+    N-grams over pairs of duration and pitch would be too sparse for corpora of this size.
 
     Attributes:
         models: By factor, in the vocabulary's order.
-        vocabulary: What tokens stand for.
+        vocabulary: Meaning of the tokens.
     """
 
     models: tuple[NGramModel, ...]
     vocabulary: Vocabulary
 
     def tune_nats(self, tunes: Sequence[IntArray]) -> TuneNats:
-        """What it loses on each tune."""
+        """Negative log-likelihood of each tune."""
         lines = _lines(tunes, self.vocabulary)
         scored = [m.tune_nats(line) for m, line in zip(self.models, lines, strict=True)]
         nats = np.stack([nats for nats, _ in scored], axis=1)
         return TuneNats(nats, scored[0][1], self.vocabulary.factors)
 
-    def fitted_to(self, tunes: Sequence[IntArray]) -> Self:
-        """The same n-grams with the same discounts, counted on other tunes."""
+    def refit(self, tunes: Sequence[IntArray]) -> Self:
+        """Counts other tunes with the same orders and discounts."""
         lines = zip(self.models, _lines(tunes, self.vocabulary), strict=True)
         return replace(
             self,
@@ -48,7 +47,7 @@ class Baseline:
 
 
 def fit_baselines(melodies: Melodies) -> dict[str, Baseline]:
-    """Interpolated Kneser-Ney n-grams by name, discounts chosen on the validation melodies.
+    """Fits interpolated Kneser-Ney n-grams, by name, with discounts chosen on validation melodies.
 
     A very large vocabulary leaves out the highest orders.
     """
@@ -86,7 +85,7 @@ def best_baseline(melodies: Melodies) -> tuple[str, Baseline]:
 
 
 def _lines(tunes: Sequence[IntArray], vocabulary: Vocabulary) -> list[list[IntArray]]:
-    """The tunes as one set of rows for each factor."""
+    """Splits tokens into one set of rows for each factor."""
     pitches = [tune % vocabulary.n_pitches for tune in tunes]
     durations = [tune // vocabulary.n_pitches for tune in tunes]
     return [durations, pitches] if vocabulary.durations else [pitches]

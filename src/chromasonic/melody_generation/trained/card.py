@@ -1,19 +1,20 @@
-"""What a trained model is, for whoever finds its folder."""
+"""Model card of a trained model, in Markdown."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from chromasonic.melody_generation.trained.model import TrainedModel
+from chromasonic.plural import counted
 
 CARD_FILE = "MODEL_CARD.md"
 
 
 def model_card(model: TrainedModel) -> str:
-    """The model's card in Markdown: what it is, learnt from, scored, and how to use it."""
+    """The model's card in Markdown: architecture, data, test scores, training and usage."""
     card = model.card
     sections = [
         ["# " + ("An ensemble of melody models" if model.is_ensemble else "A melody model")],
-        _what_it_is(model),
+        _architecture(model),
         ["## Data", *_data(card["data"])],
         ["## Test", *_test(card["test"])],
     ]
@@ -34,11 +35,12 @@ _USE = [
     "```",
     "",
     "or `chromasonic generate this/folder -n 8`. It predicts one line of melody, note by note; it "
-    "knows neither rests nor where a tune ends, and its long-range form is weaker than people's.",
+    "knows neither rests nor where a tune ends, and its long-range form is weaker than that of "
+    "human-composed tunes.",
 ]
 
 
-def _what_it_is(model: TrainedModel) -> list[str]:
+def _architecture(model: TrainedModel) -> list[str]:
     names = sorted({network.class_name for network in model.networks})
     vocabulary = model.vocabulary
     note = (
@@ -58,14 +60,16 @@ def _data(data: Mapping[str, Any]) -> list[str]:
     lines = [f"- Source: {source}"]
     for part in ("train", "validation"):
         size = data[part]
-        lines.append(f"- {part.title()}: {size['melodies']:,} melodies, {size['notes']:,} notes")
+        melodies = counted(size["melodies"], "melody", "melodies")
+        lines.append(f"- {part.title()}: {melodies}, {counted(size['notes'], 'note')}")
     return [*lines, f"- SHA-256 of both: `{data['sha256']}`"]
 
 
 def _test(test: Mapping[str, Any]) -> list[str]:
     lines = [
-        f"{test['melodies']:,} melodies with {test['notes']:,} scored notes, seen by no choice, "
-        "scored once. Nats per note with 95% intervals over tunes; lower is better.",
+        f"{counted(test['melodies'], 'melody', 'melodies')} with "
+        f"{counted(test['notes'], 'scored note')}, not used for any choice, scored once. "
+        "Nats per note with 95% intervals over tunes; lower is better.",
         "",
         "| | loss |",
         "| --- | --- |",
@@ -90,8 +94,8 @@ def _training(card: Mapping[str, Any]) -> list[str]:
     lines = [
         f"- Settings of trial {card['trial']} of the search `{card['search']['study_name']}`"
         + (f", which ties with trial {tied}" if tied else ""),
-        f"- Trained on training and validation melodies for {card['epochs']} epochs, on a "
-        f"schedule of {card['num_epochs']}",
+        f"- Trained on training and validation melodies for {counted(card['epochs'], 'epoch')}, "
+        f"on a schedule of {card['num_epochs']}",
     ]
     return [*lines, *(f"- {name}: {value}" for name, value in card["training_params"].items())]
 

@@ -1,4 +1,4 @@
-"""How well melodies are predicted, with what the choice of tunes leaves open.
+"""Loss per tune, and bootstrap intervals over tunes.
 
 n: tunes. F: factors of a note, such as its duration and its pitch.
 """
@@ -24,7 +24,7 @@ class Interval:
     """An estimate and its 95% interval.
 
     Attributes:
-        estimate: What was found.
+        estimate: Point estimate.
         low: Lower end.
         high: Upper end.
     """
@@ -34,7 +34,7 @@ class Interval:
     high: float
 
     def to_dict(self) -> dict[str, float]:
-        """The same, as JSON can hold it."""
+        """Values for JSON."""
         return {"estimate": self.estimate, "low": self.low, "high": self.high}
 
     def __str__(self) -> str:
@@ -43,11 +43,11 @@ class Interval:
 
 @dataclass(frozen=True, eq=False)
 class TuneNats:
-    """What a model lost on each of some tunes.
+    """Negative log-likelihood of each tune.
 
     Attributes:
         nats: Negative log probabilities summed over each tune, shape (n, F).
-        notes: How many notes of each tune were scored, shape (n,).
+        notes: Number of scored notes of each tune, shape (n,).
         factors: The names of the F factors.
     """
 
@@ -57,25 +57,25 @@ class TuneNats:
 
     @property
     def loss(self) -> float:
-        """Nats per note over all tunes, all factors together."""
+        """Nats per note over all tunes, summed over factors."""
         return float(self.nats.sum() / self.notes.sum())
 
     @property
     def factor_losses(self) -> dict[str, float]:
-        """The same for each factor."""
+        """Nats per note of each factor."""
         losses = self.nats.sum(0) / self.notes.sum()
         return dict(zip(self.factors, losses.tolist(), strict=True))
 
     @classmethod
     def mean(cls, several: Sequence[Self]) -> Self:
-        """What several models lost on the same tunes on average."""
+        """Mean over several models of their losses on the same tunes."""
         return cls(
             np.mean([one.nats for one in several], axis=0), several[0].notes, several[0].factors
         )
 
 
 def loss_interval(scored: TuneNats, seed: int = 0) -> Interval:
-    """The loss in nats per note; its interval is by a bootstrap over tunes."""
+    """Loss in nats per note, with a percentile bootstrap interval over tunes."""
     draws = _draws(len(scored.notes), seed)
     losses = (draws @ scored.nats.sum(1)) / (draws @ scored.notes)
     return Interval(scored.loss, *np.percentile(losses, PERCENTILES).tolist())
@@ -85,7 +85,7 @@ def paired_differences(one: TuneNats, other: TuneNats, seed: int = 0) -> Floats:
     """Bootstrap samples of `one`'s loss minus `other`'s, both on the same drawn tunes.
 
     Raises:
-        ValueError: They are of different tunes.
+        ValueError: The two are of different tunes.
     """
     if not np.array_equal(one.notes, other.notes):
         raise ValueError("paired losses must be of the same tunes, but the tunes differ.")
@@ -95,9 +95,9 @@ def paired_differences(one: TuneNats, other: TuneNats, seed: int = 0) -> Floats:
 
 
 def paired_difference(one: TuneNats, other: TuneNats, seed: int = 0) -> Interval:
-    """`one`'s loss minus `other`'s in nats per note, below 0 where `one` is better.
+    """Difference of two losses in nats per note, below 0 where `one` is better.
 
-    The interval is by a bootstrap over tunes, each drawn for both at once.
+    The interval is a paired bootstrap over tunes.
     """
     samples = paired_differences(one, other, seed)
     return Interval(one.loss - other.loss, *np.percentile(samples, PERCENTILES).tolist())
@@ -105,7 +105,7 @@ def paired_difference(one: TuneNats, other: TuneNats, seed: int = 0) -> Interval
 
 @lru_cache(maxsize=2)
 def _draws(n_tunes: int, seed: int) -> Floats:
-    """How often each tune is drawn in each bootstrap sample, shape (samples, n)."""
+    """Number of draws of each tune in each bootstrap sample, shape (samples, n)."""
     rng = np.random.default_rng(seed)
     shares = np.full(n_tunes, 1 / n_tunes)
     return rng.multinomial(n_tunes, shares, size=BOOTSTRAP_SAMPLES).astype(np.float64)

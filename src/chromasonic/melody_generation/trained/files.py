@@ -1,8 +1,8 @@
-"""Trained models as folders: weights without code, and what they are of.
+"""Folders of trained models: weights and a description, without code.
 
 `config.json` names the classes, their parameters and the vocabulary; each network has a
-`.safetensors` file of weights beside it. Nothing in a folder is ever run: a class of a user's own
-is imported by its name, as any import statement would.
+`.safetensors` file of weights. Nothing in a folder is ever run: a user's own class is imported by
+its name, as any import statement would.
 """
 
 import json
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from safetensors import SafetensorError
@@ -23,6 +23,9 @@ from chromasonic.melody_generation.data.vocabulary import Vocabulary
 from chromasonic.melody_generation.models.build import build_model
 from chromasonic.melody_generation.models.check import OutputKind
 from chromasonic.melody_generation.trained.model import Network, TrainedModel
+from chromasonic.melody_generation.training.identity import model_name
+from chromasonic.melody_generation.training.loop import load_best_weights
+from chromasonic.melody_generation.training.objective import MelodyObjective
 from chromasonic.reporting.result_files import package_versions, to_json
 from chromasonic.tuning.files import replace_folder
 
@@ -30,69 +33,103 @@ CONFIG_FILE = "config.json"
 SCHEMA_VERSION = 1
 _FOLDERS_OF_MODELS = ("final_model", "ensemble", "best_model")
 
-Weights = Mapping[str, Tensor]
 
-
-@dataclass(frozen=True)
-class NetworkDescription:
-    """What a network is built from.
+@dataclass(frozen=True, eq=False)
+class NetworkState:
+    """A network's class, constructor arguments and weights.
 
     Attributes:
-        class_name: Where its class can be imported from.
-        predicts: Which notes it predicts.
-        params: What its constructor is given besides the vocabulary.
+        class_name: Import path of its class.
+        predicts: The notes it predicts.
+        params: Constructor arguments besides the vocabulary.
+        state: Its weights by name.
     """
 
     class_name: str
     predicts: str
     params: Mapping[str, Any]
+    state: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class ModelState:
+    """Contents of a model's folder.
+
+    Attributes:
+        networks: One, or the members of an ensemble.
+        weights: The share of each network, summing to 1.
+        vocabulary: Meaning of the tokens.
+        starts: Number of training melodies that begin with each token.
+        card: Further facts about the model: data, training, scores.
+    """
+
+    networks: Sequence[NetworkState]
+    weights: Sequence[float]
+    vocabulary: Vocabulary
+    starts: Mapping[int, int]
+    card: Mapping[str, Any]
+
+    @classmethod
+    def from_model(cls, model: TrainedModel) -> Self:
+        """The state of a model in memory."""
+        networks = [
+            NetworkState(n.class_name, n.kind, n.params, n.module.state_dict())
+            for n in model.networks
+        ]
+        return cls(networks, model.weights, model.vocabulary, model.starts, model.card)
+
+    @classmethod
+    def from_checkpoint(
+        cls,
+        checkpoint: Path,
+        objective: MelodyObjective,
+        model_params: Mapping[str, Any],
+        card: Mapping[str, Any],
+    ) -> Self:
+        """The state of a training's best epoch, without building the network."""
+        network = NetworkState(
+            model_name(objective.model_class),
+            objective.kind,
+            model_params,
+            load_best_weights(checkpoint),
+        )
+        melodies = objective.melodies
+        return cls([network], [1.0], melodies.vocabulary, melodies.starts, card)
 
 
 def save_model(model: TrainedModel, folder: Path, texts: Mapping[str, str] | None = None) -> Path:
     """Writes a model to a folder, whole or not at all, and returns the folder.
 
     Args:
-        model: What is written.
-        folder: What was there before is replaced.
+        model: The model to write.
+        folder: Replaced if it exists.
         texts: Further files by name.
     """
-    described = [NetworkDescription(n.class_name, n.kind, n.params) for n in model.networks]
-    states = [network.module.state_dict() for network in model.networks]
-    parts = described, states, model.weights
-    write_model(folder, model.vocabulary, *parts, model.starts, model.card, texts)
-    return folder
+    return write_model(ModelState.from_model(model), folder, texts)
 
 
-def write_model(
-    folder: Path,
-    vocabulary: Vocabulary,
-    networks: Sequence[NetworkDescription],
-    states: Sequence[Weights],
-    weights: Sequence[float],
-    starts: Mapping[int, int],
-    card: Mapping[str, Any],
-    texts: Mapping[str, str] | None = None,
-) -> None:
-    """The same from parts, without the networks themselves."""
-    names = _weight_files(len(networks))
+def write_model(model: ModelState, folder: Path, texts: Mapping[str, str] | None = None) -> Path:
+    """Writes a model's state as `save_model` does."""
+    names = _weight_files(len(model.networks))
     config = {
         "schema_version": SCHEMA_VERSION,
-        "vocabulary": vocabulary.to_dict(),
+        "vocabulary": model.vocabulary.to_dict(),
         "networks": [
             {"class": n.class_name, "predicts": n.predicts, "params": n.params, "file": name}
-            for n, name in zip(networks, names, strict=True)
+            for n, name in zip(model.networks, names, strict=True)
         ],
-        "weights": list(weights),
-        "starts": starts,
-        "card": card,
+        "weights": list(model.weights),
+        "starts": model.starts,
+        "card": model.card,
         "versions": package_versions(),
     }
     unfinished = folder.with_name(f".unfinished-{folder.name}")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     try:
-        for name, state in zip(names, states, strict=True):
-            on_cpu = {key: tensor.detach().cpu().contiguous() for key, tensor in state.items()}
+        for name, network in zip(names, model.networks, strict=True):
+            state = network.state.items()
+            on_cpu = {key: tensor.detach().cpu().contiguous() for key, tensor in state}
             # Through Python's own writing, a full disk is an OSError.
             (unfinished / name).write_bytes(safetensors.save(on_cpu))
         for name, text in {CONFIG_FILE: to_json(config), **(texts or {})}.items():
@@ -100,6 +137,7 @@ def write_model(
         replace_folder(folder, unfinished)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+    return folder
 
 
 def load_model(
@@ -110,28 +148,42 @@ def load_model(
     """A trained model or ensemble from its folder, ready to predict.
 
     Args:
-        folder: What `chromasonic train`, `chromasonic ensemble` or a search (`best_model`) wrote.
+        folder: A folder written by `chromasonic train`, `chromasonic ensemble` or a search
+            (`best_model`).
         model_class: The class of a model of your own; imported by its name if left out.
-        device: Where it is to predict.
+        device: Device on which it predicts.
 
     Raises:
-        ModelError: There is no model there, it is damaged, or its class cannot be had.
+        ModelError: The folder has no model, it is damaged, or its class cannot be imported.
     """
     folder = Path(folder)
     config = _read_config(folder)
     try:
         vocabulary = Vocabulary.from_dict(config["vocabulary"])
-        networks = tuple(_network(folder, n, vocabulary, model_class) for n in config["networks"])
+        networks = tuple(
+            _load_network(folder, n, vocabulary, model_class) for n in config["networks"]
+        )
         weights = tuple(map(float, config["weights"]))
         starts = {int(token): int(count) for token, count in config["starts"].items()}
         card = dict(config["card"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, ModelError):
             raise
-        raise ModelError(_damaged(folder, one_line(error))) from None
+        raise ModelError(_damage_message(folder, one_line(error))) from None
     if not networks or len(networks) != len(weights):
-        raise ModelError(_damaged(folder, "it does not weigh each of its networks"))
+        raise ModelError(_damage_message(folder, "it does not have one weight for each network"))
     return TrainedModel(networks, weights, vocabulary, starts, card).to(torch.device(device))
+
+
+def load_model_with_key(
+    folder: Path, key: str, model_class: type[nn.Module]
+) -> TrainedModel | None:
+    """The model in a folder if its card has that key; None if not, or if it cannot be loaded."""
+    try:
+        model = load_model(folder, model_class)
+    except ModelError:
+        return None
+    return model if model.card.get("key") == key else None
 
 
 def _weight_files(n_networks: int) -> list[str]:
@@ -146,24 +198,26 @@ def _read_config(folder: Path) -> dict[str, Any]:
         config = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelError(
-            f"a trained model must be a folder with {CONFIG_FILE}, but {folder} is none. "
-            f"{_advice(folder)}"
+            f"a model folder must contain {CONFIG_FILE}, but {folder} does not. "
+            f"{_folder_hint(folder)}"
         ) from None
     except (OSError, ValueError) as error:
-        raise ModelError(_damaged(folder, one_line(error))) from None
+        raise ModelError(_damage_message(folder, one_line(error))) from None
     if not isinstance(config, dict) or config.get("schema_version") != SCHEMA_VERSION:
-        raise ModelError(_damaged(folder, f"{CONFIG_FILE} is not of schema {SCHEMA_VERSION}"))
+        raise ModelError(
+            _damage_message(folder, f"{CONFIG_FILE} does not have schema_version {SCHEMA_VERSION}")
+        )
     return config
 
 
-def _advice(folder: Path) -> str:
+def _folder_hint(folder: Path) -> str:
     for name in _FOLDERS_OF_MODELS:
         if (folder / name / CONFIG_FILE).exists():
             return f"Did you mean {folder / name}?"
-    return "Use what chromasonic train wrote, or best_model of a search."
+    return "Pass a folder written by chromasonic train, or best_model of a search."
 
 
-def _network(
+def _load_network(
     folder: Path,
     described: Mapping[str, Any],
     vocabulary: Vocabulary,
@@ -171,22 +225,22 @@ def _network(
 ) -> Network:
     class_name, params = str(described["class"]), dict(described["params"])
     kind = OutputKind(described["predicts"])
-    # Weights are in the folder itself: a path that leads elsewhere is none of ours.
+    # Weights are in the folder itself: a path that leads elsewhere is not followed.
     file = folder / Path(str(described["file"])).name
     with torch.random.fork_rng(devices=[]):
-        module = build_model(model_class or class_named(class_name), vocabulary, params)
+        module = build_model(model_class or import_model_class(class_name), vocabulary, params)
     try:
         module.load_state_dict(safetensors.load(file.read_bytes()))
     except (OSError, RuntimeError, SafetensorError) as error:
-        raise ModelError(_damaged(folder, one_line(error))) from None
+        raise ModelError(_damage_message(folder, one_line(error))) from None
     return Network(module.eval(), kind, class_name, params)
 
 
-def class_named(name: str) -> type[nn.Module]:
-    """The model class of that name, imported.
+def import_model_class(name: str) -> type[nn.Module]:
+    """Imports a model class by its full name.
 
     Raises:
-        ModelError: It cannot be imported, or is no model.
+        ModelError: It cannot be imported, or is not a `torch.nn.Module`.
     """
     module, _, class_ = name.rpartition(".")
     try:
@@ -197,9 +251,9 @@ def class_named(name: str) -> type[nn.Module]:
             "Put its module on the Python path, or pass the class as model_class."
         ) from error
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
-        raise ModelError(f"the model's class must be a torch.nn.Module, but {name} is none.")
+        raise ModelError(f"the model's class must be a torch.nn.Module, but {name} is not.")
     return found
 
 
-def _damaged(folder: Path, why: str) -> str:
-    return f"the model in {folder} must be as it was written, but it is damaged: {why}."
+def _damage_message(folder: Path, why: str) -> str:
+    return f"the model in {folder} is damaged: {why}."

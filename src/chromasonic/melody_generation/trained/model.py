@@ -1,4 +1,4 @@
-"""A trained model, or several whose probabilities are averaged: what is saved, scored and heard.
+"""A trained model, or an ensemble whose probabilities are averaged.
 
 M: networks. F: factors of a note. N: targets.
 """
@@ -18,20 +18,20 @@ from chromasonic.melody_generation.trained.evaluation import TuneNats
 from chromasonic.melody_generation.training.scoring import (
     SCORED_AT_ONCE,
     batches_for,
-    evaluating,
+    evaluation_mode,
     predict,
 )
 
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """One trained network and what it was built from.
+    """A trained network with its class and constructor arguments.
 
     Attributes:
         module: In evaluation mode.
-        kind: Which notes it predicts.
-        class_name: Where its class can be imported from.
-        params: What its constructor was given besides the vocabulary.
+        kind: The notes it predicts.
+        class_name: Import path of its class.
+        params: Constructor arguments besides the vocabulary.
     """
 
     module: nn.Module
@@ -41,12 +41,12 @@ class Network:
 
     @property
     def n_parameters(self) -> int:
-        """How many weights were learnt."""
+        """Number of weights."""
         return sum(p.numel() for p in self.module.parameters())
 
     @property
     def device(self) -> torch.device:
-        """Where it is."""
+        """Device of its weights."""
         return next(self.module.parameters()).device
 
 
@@ -57,9 +57,9 @@ class TrainedModel:
     Attributes:
         networks: One, or the members of an ensemble.
         weights: The share of each network, summing to 1.
-        vocabulary: What tokens stand for.
-        starts: How often training melodies began with each token.
-        card: What else is known of it: data, training, scores.
+        vocabulary: Meaning of the tokens.
+        starts: Number of training melodies that begin with each token.
+        card: Further facts about it: data, training, scores.
     """
 
     networks: tuple[Network, ...]
@@ -70,40 +70,40 @@ class TrainedModel:
 
     @property
     def is_ensemble(self) -> bool:
-        """Whether several networks have a part in it."""
+        """True for several networks."""
         return len(self.networks) > 1
 
     @property
     def n_parameters(self) -> int:
-        """How many weights were learnt in all."""
+        """Number of weights of all networks."""
         return sum(network.n_parameters for network in self.networks)
 
     def to(self, device: torch.device) -> "TrainedModel":
-        """The same model, its networks moved there."""
+        """Moves the networks to a device and returns the model itself."""
         for network in self.networks:
             network.module.to(device)
         return self
 
     def tune_nats(self, tunes: Tunes) -> TuneNats:
-        """What it loses on each tune.
+        """Negative log-likelihood of each tune.
 
         Args:
             tunes: Rows of its tokens, at least two each.
         """
-        lost = [target_nats(network, tunes) for network in self.networks]
-        mixed = mixed_nats(torch.stack([nats for nats, _ in lost]), self.weights)
-        return sum_by_tune(mixed, lost[0][1], self.vocabulary)
+        scored = [target_nats(network, tunes) for network in self.networks]
+        mixed = mixed_nats(torch.stack([nats for nats, _ in scored]), self.weights)
+        return sum_by_tune(mixed, scored[0][1], self.vocabulary)
 
 
 @torch.no_grad()
 def target_nats(network: Network, tunes: Tunes) -> tuple[Tensor, Tensor]:
-    """Nats of every note by factor, and which tune it is of: (F, N) and (N,), on the CPU.
+    """Nats of every note by factor, and the index of its tune: (F, N) and (N,), on the CPU.
 
-    The notes come tune by tune from each tune's second on, whatever network it is.
+    The notes are in the order of the tunes, from each tune's second on, for every network.
     """
     batches = batches_for(network.kind, tunes, network.module, network.device)
     parts, examples, start = [], [], 0
-    with evaluating(network.module):
+    with evaluation_mode(network.module):
         for inputs, targets in batches(SCORED_AT_ONCE):
             nats, _ = predict(network.module, inputs, targets)
             rows = targets.reshape(len(targets), -1).cpu()
@@ -119,12 +119,15 @@ def target_nats(network: Network, tunes: Tunes) -> tuple[Tensor, Tensor]:
 def mixed_nats(nats: Tensor, weights: Sequence[float]) -> Tensor:
     """Nats of each factor under the weighted mean of several networks' probabilities.
 
+    With joint nats J_f = -log(sum over m of w_m exp(-(nats_m1 + ... + nats_mf))), those of factor
+    f are J_f - J_(f-1).
+
     Args:
         nats: Of each network, each factor given those before it, shape (M, F, N).
         weights: Share of each network, M numbers that sum to 1.
 
     Returns:
-        Shape (F, N): a factor's nats are those of it and all before, less those of all before.
+        Shape (F, N).
     """
     shares = torch.tensor(weights, dtype=nats.dtype).log()[:, None, None]
     joint = -torch.logsumexp(shares - nats.cumsum(1), dim=0)  # (F, N)
@@ -132,7 +135,7 @@ def mixed_nats(nats: Tensor, weights: Sequence[float]) -> Tensor:
 
 
 def sum_by_tune(nats: Tensor, tune_of_note: Tensor, vocabulary: Vocabulary) -> TuneNats:
-    """The nats of each tune by factor, from those of each note, shape (F, N)."""
+    """Sums the nats of notes, shape (F, N), over each tune."""
     notes = torch.bincount(tune_of_note)
     sums = torch.zeros((len(nats), len(notes)), dtype=nats.dtype)
     sums.index_add_(1, tune_of_note, nats)

@@ -1,4 +1,4 @@
-"""Interpolated Kneser-Ney n-grams: what a neural melody model has to beat.
+"""Interpolated Kneser-Ney n-grams, the baseline of neural melody models.
 
 V: size of the vocabulary. T: notes in a tune. n: order, the length of the longest gram.
 
@@ -18,6 +18,8 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from chromasonic.plural import counted
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
@@ -26,7 +28,7 @@ _SWEEPS = 3
 
 
 class _Evidence(NamedTuple):
-    """What grams of one length say about each scored note; all arrays of the same shape."""
+    """Counts of the grams of one length that end in each scored note; arrays of one shape."""
 
     seen: Integers  # how often the gram that ends in the note was counted
     total: Integers  # counts of all grams with the same context, 0 where that is unknown
@@ -35,7 +37,7 @@ class _Evidence(NamedTuple):
 
 @dataclass(frozen=True)
 class _Level:
-    """Grams of one length with their counts, and what is summed over each context."""
+    """Grams of one length with their counts, and the totals of each context."""
 
     grams: Integers  # sorted
     counts: Integers
@@ -80,7 +82,7 @@ class NGramModel:
         vocab_size: int,
         discount: float | Sequence[float] = 0.75,
     ) -> Self:
-        """A model that has counted the grams of the tunes.
+        """Fits a model by counting the grams of the tunes.
 
         Args:
             tunes: Tokens in [0, vocab_size), one array of shape (T,) a tune.
@@ -159,7 +161,7 @@ def fit_ngrams(
         ValueError: A token is out of range, or no tune of a set has two notes.
     """
     return {
-        order: _tuned(NGramModel.fit(train, order, vocab_size), validation)
+        order: _tune_discounts(NGramModel.fit(train, order, vocab_size), validation)
         for order in range(1, max_order + 1)
     }
 
@@ -175,8 +177,8 @@ def nats_per_note(model: NGramModel, tunes: Sequence[ArrayLike]) -> float:
     return float(nats.sum() / n_scored.sum())
 
 
-def _tuned(model: NGramModel, validation: Sequence[ArrayLike]) -> NGramModel:
-    """The model with discounts found on a grid, one length of gram after the other."""
+def _tune_discounts(model: NGramModel, validation: Sequence[ArrayLike]) -> NGramModel:
+    """Tunes the discounts by coordinate search on a grid, one length of gram after the other."""
     evidence = model._evidence(validation)
 
     def loss(discounts: tuple[float, ...]) -> float:
@@ -190,12 +192,12 @@ def _tuned(model: NGramModel, validation: Sequence[ArrayLike]) -> NGramModel:
 
 
 def _grams(tunes: Sequence[ArrayLike], order: int, vocab_size: int) -> Integers:
-    """The gram that ends in each note but the first of each tune, in order."""
+    """The gram that ends in each scored note, in order."""
     arrays = [array for array in map(np.asarray, tunes) if array.size > 1]
     if not arrays:
         raise ValueError(
-            "n-grams need a tune of at least two notes, but none of the "
-            f"{len(tunes)} given has two. Pass longer tunes."
+            "n-grams need a tune of at least two notes, but got "
+            f"{counted(len(tunes), 'tune')} with fewer. Pass longer tunes."
         )
     notes = np.concatenate(arrays)
     if not np.issubdtype(notes.dtype, np.integer) or notes.min() < 0 or notes.max() >= vocab_size:
@@ -233,6 +235,6 @@ def _one_for_each_length(discount: float | Sequence[float], order: int) -> tuple
     if len(discounts) != order or not all(0 < d <= 1 for d in discounts):
         raise ValueError(
             f"discount must be one number or {order} numbers in (0, 1], but got {discount}. "
-            "Use 0.75 where nothing better is known."
+            "Use 0.75 if in doubt."
         )
     return discounts

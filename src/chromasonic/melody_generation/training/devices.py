@@ -1,19 +1,21 @@
-"""The device that is meant, if it is there."""
+"""Choice of a device, and the GPUs of trials."""
 
 import torch
 
 from chromasonic.errors import DeviceError
+from chromasonic.plural import counted
 from chromasonic.tuning.executors.machine import visible_gpus
+from chromasonic.tuning.executors.place import Place
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of that name; `auto` is the fastest there is.
+    """Parses a device name and checks that the device exists; `auto` is the fastest available.
 
     Args:
         name: `cpu`, `cuda`, `cuda:1`, `mps` or `auto`.
 
     Raises:
-        DeviceError: There is no such device here.
+        DeviceError: This machine has no such device.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if _has_mps() else "cpu"
@@ -25,25 +27,31 @@ def choose_device(name: str) -> torch.device:
         raise DeviceError(f"a device must be cpu, cuda, cuda:N, mps or auto, but got {name!r}.")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise DeviceError(
-            "device cuda must have a CUDA GPU and a PyTorch built for it, but PyTorch sees none. "
+            "device cuda needs a CUDA GPU and a PyTorch built for it, but PyTorch finds none. "
             "Use --device cpu or --device auto."
         )
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise DeviceError(
-            f"device {name} must exist, but there are only {torch.cuda.device_count()} GPUs, "
-            "counted from 0."
+            f"device {name} does not exist: PyTorch finds "
+            f"{counted(torch.cuda.device_count(), 'GPU')}, counted from cuda:0."
         )
     if device.type == "mps" and not _has_mps():
         raise DeviceError(
-            "device mps must be an Apple GPU, but PyTorch sees none. Use --device cpu or auto."
+            "device mps needs an Apple GPU, but PyTorch finds none. Use --device cpu or auto."
         )
     return device
 
 
 def gpus_of(device: torch.device) -> tuple[str, ...]:
-    """The names of the GPUs that trials on this device may use, one each."""
+    """Names of the GPUs that trials on this device may use, one each."""
     gpus = visible_gpus() if device.type == "cuda" else ()
     return gpus if device.index is None else gpus[device.index : device.index + 1]
+
+
+def trial_device(device: torch.device, place: Place) -> torch.device:
+    """The device inside a trial: one that has a GPU of its own sees no other, as number 0."""
+    sees_one = place.executor == "ray" or (place.executor == "process" and place.gpus)
+    return torch.device(device.type) if sees_one else device
 
 
 def _has_mps() -> bool:

@@ -1,4 +1,4 @@
-"""What a melody search is of: the part that must not change, and a description for readers."""
+"""Fingerprint and description of a melody search."""
 
 import hashlib
 import inspect
@@ -19,7 +19,7 @@ MODEL_SOURCE = "model source"
 def fingerprint(
     objective: MelodyObjective, search_space: HyperparameterSearchSpace
 ) -> Fingerprint:
-    """What a study of this search must have been started with."""
+    """Fingerprint that a study must have to be continued by this search."""
     parameters = search_space.space.to_dict()["parameters"]
     return Fingerprint(
         {
@@ -46,7 +46,7 @@ def describe_search(
     search_space: HyperparameterSearchSpace,
     data_description: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """What the result files say of the search; later commands start from it."""
+    """Description of the search in the result files, from which later commands start."""
     return {
         "direction": "minimize",
         "unit": "nats per note",
@@ -70,7 +70,7 @@ def describe_search(
 
 
 def model_name(model_class: type[nn.Module]) -> str:
-    """Where a model class can be imported from."""
+    """Import path of a model class."""
     return f"{model_class.__module__}.{model_class.__qualname__}"
 
 

@@ -1,4 +1,4 @@
-"""Training as a generator of epochs: whoever drives it stops it by not asking for the next."""
+"""Training loop as a generator of epochs, which the caller stops by not asking for the next."""
 
 import math
 from collections.abc import Callable, Generator
@@ -12,7 +12,7 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
-from chromasonic.melody_generation.data.batches import IGNORED, transposed
+from chromasonic.melody_generation.data.batches import IGNORED, transpose_randomly
 from chromasonic.melody_generation.data.melodies import Melodies
 from chromasonic.melody_generation.data.synthetic import create_training_data
 from chromasonic.melody_generation.models.check import OutputKind
@@ -32,14 +32,14 @@ CHECKPOINT_FILE = "training.pt"
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How a model is trained.
+    """Hyperparameters of the training.
 
     Attributes:
-        num_epochs: At most so many; the learning rate falls to 0 over them.
+        num_epochs: The most epochs; the learning rate falls to 0 over them.
         learning_rate: The highest, after the warm-up.
-        batch_size: Melodies to a step.
-        weight_decay: Decoupled, on weight matrices only.
-        transposition: Each melody is moved by up to so many tokens at random, up or down.
+        batch_size: Melodies in a batch.
+        weight_decay: Decoupled weight decay (AdamW), on weight matrices only.
+        transposition: Largest random transposition of a melody in a batch, in semitones.
     """
 
     num_epochs: int = 20
@@ -62,7 +62,7 @@ class TrainingSettings:
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
-        """The names of all settings."""
+        """Names of all settings."""
         return tuple(field.name for field in fields(cls))
 
 
@@ -75,30 +75,30 @@ def train(
     device: torch.device,
     seed: int,
     checkpoint: Path | None = None,
-    pieces: int = 1,
+    n_micro_batches: int = 1,
     stop_after: int | None = None,
 ) -> Generator[Epoch, None, Ending]:
-    """The epochs of one training, each with its validation loss in nats per note.
+    """Trains a model and yields each epoch with its validation loss in nats per note.
 
     Without validation melodies the loss is that of the training, nothing stops it early, and the
     weights kept are the last ones.
 
     Args:
-        build: Makes the model; whatever it draws comes from `seed`.
-        kind: What the model predicts.
-        melodies: What to learn from, and what says when to stop.
-        settings: How.
-        device: Where.
-        seed: For all that is random: weights, dropout, the order of melodies.
-        checkpoint: A folder that an epoch's `save` wrote, to go on from.
-        pieces: Parts of a batch whose gradients are summed before each step: less memory, the
-            same steps.
+        build: Builds the model; its random numbers come from `seed`.
+        kind: The notes that the model predicts.
+        melodies: Training melodies, and validation melodies for early stopping.
+        settings: Hyperparameters of the training.
+        device: Device to train on.
+        seed: Seed of weights, dropout and the order of melodies.
+        checkpoint: A folder written by an epoch's `save`, to resume from.
+        n_micro_batches: Parts of a batch whose gradients are summed before each step: less
+            memory, the same steps.
         stop_after: Epochs after which to end, on the schedule of all of them.
 
     Returns:
         `STOPPED_EARLY` if the validation loss had not improved for 5 epochs, else `COMPLETED`.
     """
-    training = _Training(build, kind, melodies, settings, device, seed, pieces)
+    training = _Training(build, kind, melodies, settings, device, seed, n_micro_batches)
     if checkpoint is not None:
         training.load(checkpoint)
     while training.epoch < min(settings.num_epochs, stop_after or settings.num_epochs):
@@ -108,15 +108,15 @@ def train(
     return Ending.COMPLETED
 
 
-def best_weights(checkpoint: Path) -> dict[str, Tensor]:
-    """The weights of the best epoch up to a checkpoint, on the CPU."""
+def load_best_weights(checkpoint: Path) -> dict[str, Tensor]:
+    """Loads the weights of the best epoch up to a checkpoint, on the CPU."""
     state = torch.load(checkpoint / CHECKPOINT_FILE, map_location="cpu", weights_only=True)
     weights: dict[str, Tensor] = state["best_weights"]
     return weights
 
 
 class _Training:
-    """One training on its way; all its state can be saved after an epoch."""
+    """A training in progress, whose state can be saved after each epoch."""
 
     def __init__(
         self,
@@ -126,15 +126,15 @@ class _Training:
         settings: TrainingSettings,
         device: torch.device,
         seed: int,
-        pieces: int,
+        n_micro_batches: int,
     ) -> None:
         self._settings = settings
-        self._pieces = pieces
+        self._n_micro_batches = n_micro_batches
         self._device = device
         self._vocabulary = melodies.vocabulary
         self._random = RandomState(derive_seed(seed, "model"), device)
         self._order = torch.Generator().manual_seed(derive_seed(seed, "order"))
-        with self._random.borrowed():
+        with self._random.active():
             self._model = build().to(device)
         self._train = batches_for(kind, melodies.train, self._model, device)
         self._validation = (
@@ -153,17 +153,17 @@ class _Training:
 
     def next_epoch(self) -> Epoch:
         learning_rate = self._schedule.get_last_lr()[0]
-        with self._random.borrowed():
-            train_loss = self._learn()
+        with self._random.active():
+            train_loss = self._train_epoch()
         self.epoch += 1
         if self._validation is None:
-            self._best_weights = _on_cpu(self._model.state_dict())
+            self._best_weights = _copy_to_cpu(self._model.state_dict())
             return Epoch(train_loss, train_loss, self._metrics(learning_rate), self.save)
         validation = score(self._model, self._validation)
         self.epochs_since_best += 1
         if validation.loss < self._best_loss:
             self._best_loss = validation.loss
-            self._best_weights = _on_cpu(self._model.state_dict())
+            self._best_weights = _copy_to_cpu(self._model.state_dict())
             self.epochs_since_best = 0
         metrics = {"accuracy": validation.accuracy, **self._metrics(learning_rate)}
         if len(validation.factors) > 1:
@@ -174,17 +174,21 @@ class _Training:
     def _metrics(self, learning_rate: float | Tensor) -> dict[str, Any]:
         return {"learning_rate": learning_rate, "n_parameters": self._n_parameters}
 
-    def _learn(self) -> float:
-        """The mean training loss of one pass over the melodies."""
+    def _train_epoch(self) -> float:
+        """Trains one pass over the melodies and returns the mean training loss."""
         self._model.train()
         nats = torch.zeros(2, device=self._device)  # their sum, and of how many notes
         for inputs, targets in self._train(self._settings.batch_size, self._order):
             if self._settings.transposition:
                 most, n_pitches = self._settings.transposition, self._vocabulary.n_pitches
-                inputs, targets = transposed(inputs, targets, most, n_pitches, self._order)
+                inputs, targets = transpose_randomly(inputs, targets, most, n_pitches, self._order)
             self._optimizer.zero_grad(set_to_none=True)
             n_notes = (targets != IGNORED).sum()
-            parts = zip(inputs.chunk(self._pieces), targets.chunk(self._pieces), strict=True)
+            parts = zip(
+                inputs.chunk(self._n_micro_batches),
+                targets.chunk(self._n_micro_batches),
+                strict=True,
+            )
             losses = [self._backward(*part, n_notes) for part in parts]
             clip_grad_norm_(self._model.parameters(), LARGEST_GRADIENT_NORM)
             self._optimizer.step()
@@ -194,7 +198,7 @@ class _Training:
         return float(total / count)
 
     def _backward(self, inputs: Tensor, targets: Tensor, n_notes: Tensor) -> Tensor:
-        """Adds the gradients of a part of a batch; its share of the batch's mean loss."""
+        """Adds the gradients of a micro-batch and returns its share of the batch's mean loss."""
         nats, _ = predict(self._model, inputs, targets)
         loss = nats.sum() / n_notes
         loss.backward()
@@ -214,7 +218,7 @@ class _Training:
         }
 
     def save(self, folder: Path) -> None:
-        # Through a file of Python's, a full disk is an OSError.
+        # Through a Python file, a full disk is an OSError.
         with (folder / CHECKPOINT_FILE).open("wb") as file:
             torch.save(self._state(), file)
 
@@ -246,12 +250,12 @@ def _optimizer(
 
 
 def _learning_rate_at(step: int, steps: int) -> float:
-    """The share of the highest learning rate: a linear warm-up, then half a cosine to 0."""
+    """Learning rate as a share of the highest: linear warm-up, then half a cosine to 0."""
     warm_up = max(1, round(WARM_UP_FRACTION * steps))
     if step < warm_up:
         return (step + 1) / warm_up
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm_up) / max(1, steps - warm_up))))
 
 
-def _on_cpu(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+def _copy_to_cpu(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.detach().to("cpu", copy=True) for name, tensor in weights.items()}

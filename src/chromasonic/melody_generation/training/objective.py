@@ -1,4 +1,4 @@
-"""What a melody search minimises: the validation loss of a model trained with given parameters."""
+"""Objective of a melody search: the validation loss of a model trained with given parameters."""
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from chromasonic.melody_generation.training.search_space import model_and_traini
 from chromasonic.tuning.endings import Ending
 from chromasonic.tuning.objective import Epoch, Trial
 
-PIECES_TO_SAVE_MEMORY = 4
-"""Parts that a batch is learnt from one after the other, once it has proved too large."""
+MICRO_BATCHES_AFTER_OOM = 4
+"""Micro-batches of a trial that ran out of memory before."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,14 @@ class MelodyObjective:
     """Trains a model with the parameters of a trial and yields each epoch's validation loss.
 
     Attributes:
-        model_class: Takes `vocab_size` and the parameters that do not steer the training.
-        kind: What it predicts.
-        melodies: What it learns from, and what is scored.
+        model_class: Its constructor takes `vocab_size` and the parameters that are not settings
+            of the training.
+        kind: The notes that it predicts.
+        melodies: Training and validation melodies.
         num_epochs: The most epochs, unless the parameters say otherwise.
-        device: Where it trains.
-        stop_after: Epochs after which it ends on the schedule of all, if not at the best one.
+        device: Device to train on.
+        stop_after: Epochs after which training ends, on the learning rate schedule of all; None
+            for early stopping.
     """
 
     model_class: type[nn.Module]
@@ -40,7 +42,7 @@ class MelodyObjective:
     stop_after: int | None = None
 
     def __call__(self, params: Mapping[str, Any], trial: Trial) -> Generator[Epoch, None, Ending]:
-        """The epochs of a training, losses in nats per note."""
+        """Yields the epochs of a training, losses in nats per note."""
         model_params, training_params = model_and_training_params(params)
         settings = TrainingSettings(**{"num_epochs": self.num_epochs, **training_params})
         return train(
@@ -51,6 +53,6 @@ class MelodyObjective:
             device=self.device,
             seed=trial.seed,
             checkpoint=trial.checkpoint,
-            pieces=PIECES_TO_SAVE_MEMORY if trial.out_of_memory_before else 1,
+            n_micro_batches=MICRO_BATCHES_AFTER_OOM if trial.out_of_memory_before else 1,
             stop_after=self.stop_after,
         )

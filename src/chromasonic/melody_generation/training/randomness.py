@@ -1,4 +1,4 @@
-"""A random state of one's own: PyTorch's global one, borrowed and given back."""
+"""Separate state of PyTorch's global random generators."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,39 +9,39 @@ from torch import Tensor
 
 
 class RandomState:
-    """What dropout and initialisation draw from, kept apart from the rest of the process.
+    """State of the generators of dropout and initialization, apart from the rest of the process.
 
     Args:
-        seed: Where it begins.
-        device: Its generator is kept besides the CPU's, if it has one.
+        seed: Initial seed.
+        device: Its generator is included besides the CPU's, if it has one.
     """
 
     def __init__(self, seed: int, device: torch.device) -> None:
         self._accelerator = None if device.type == "cpu" else torch.get_device_module(device)
         # Only CUDA has more than one of them.
         self._which = (device,) if device.type == "cuda" else ()
-        with self._restored():
+        with self._restoring():
             torch.manual_seed(seed)
             self._state = self._read()
 
     @contextmanager
-    def borrowed(self) -> Iterator[None]:
-        """Inside, PyTorch's global generators are this one; after it they are as before."""
-        with self._restored():
+    def active(self) -> Iterator[None]:
+        """Context in which PyTorch's global generators have this state; restored afterwards."""
+        with self._restoring():
             self._write(self._state)
             yield
             self._state = self._read()
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The state, to be saved."""
+        """The state to save."""
         return dict(self._state)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from a saved state."""
+        """Restores a saved state."""
         self._state = dict(state)
 
     @contextmanager
-    def _restored(self) -> Iterator[None]:
+    def _restoring(self) -> Iterator[None]:
         before = self._read()
         try:
             yield

@@ -1,4 +1,4 @@
-"""How well a model predicts melodies, in nats per note."""
+"""Loss and accuracy of a model on melodies, in nats per note."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,12 +14,12 @@ from chromasonic.melody_generation.models.rhythm import PitchDurationModel
 
 DEFAULT_CONTEXT = 16
 SCORED_AT_ONCE = 64
-"""Melodies to a batch where no gradient is needed."""
+"""Melodies in a batch where no gradient is needed."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """How well notes were predicted.
+    """Loss and accuracy over a set of notes.
 
     Attributes:
         loss: Mean negative log probability of a note, in nats.
@@ -33,14 +33,14 @@ class Score:
 
 
 def batches_for(kind: OutputKind, tunes: Tunes, model: nn.Module, device: torch.device) -> Batches:
-    """The tunes cut as a model of that kind needs them."""
+    """Batches of the tunes in the form that a model of that kind needs."""
     if kind is OutputKind.EVERY_POSITION:
         return WholeTunes(tunes, device)
-    return Windows(tunes, context_of(model), device)
+    return Windows(tunes, context_length(model), device)
 
 
-def context_of(model: nn.Module) -> int:
-    """How many notes a model that predicts only the last one is shown."""
+def context_length(model: nn.Module) -> int:
+    """Context length of a model that predicts only the last note."""
     return int(getattr(model, "sequence_length", DEFAULT_CONTEXT))
 
 
@@ -49,8 +49,8 @@ def predict(model: nn.Module, inputs: Tensor, targets: Tensor) -> tuple[Tensor, 
 
     Args:
         model: Any melody model.
-        inputs: As `Batches` gives them.
-        targets: The same; (B, T) or (B,), with `IGNORED` where there is none.
+        inputs: As `Batches` yields them.
+        targets: As `Batches` yields them: (B, T) or (B,), with `IGNORED` where there is none.
 
     Returns:
         Shapes (F, targets) and (targets,); nats are 0 where there is no target. Each factor is
@@ -58,9 +58,9 @@ def predict(model: nn.Module, inputs: Tensor, targets: Tensor) -> tuple[Tensor, 
     """
     flat = targets.flatten()
     if not isinstance(model, PitchDurationModel):
-        logits = _last_if_asked(logits_of(model(inputs)), targets).flatten(0, -2)
+        logits = _match_targets(logits_of(model(inputs)), targets).flatten(0, -2)
         return _nats(logits, flat)[None], logits.argmax(-1) == flat
-    hidden = _last_if_asked(model.read(inputs)[0], targets).flatten(0, -2)
+    hidden = _match_targets(model.read(inputs)[0], targets).flatten(0, -2)
     missing = flat == IGNORED
     duration = flat.clamp(min=0) // model.n_pitches
     pitch = (flat % model.n_pitches).masked_fill(missing, IGNORED)
@@ -69,8 +69,8 @@ def predict(model: nn.Module, inputs: Tensor, targets: Tensor) -> tuple[Tensor, 
     return torch.stack([nats, _nats(pitch_logits, pitch)]), pitch_logits.argmax(-1) == pitch
 
 
-def _last_if_asked(values: Tensor, targets: Tensor) -> Tensor:
-    """Of values at every position the last, where only the last has a target."""
+def _match_targets(values: Tensor, targets: Tensor) -> Tensor:
+    """The last position of the values, where only the last one has a target."""
     return values[:, -1] if targets.ndim == 1 and values.ndim == 3 else values
 
 
@@ -80,16 +80,16 @@ def _nats(logits: Tensor, targets: Tensor) -> Tensor:
 
 @torch.no_grad()
 def score(model: nn.Module, batches: Batches) -> Score:
-    """How well `model` predicts each note of `batches`, without dropout."""
-    with evaluating(model):
+    """Scores a model on batches, without dropout."""
+    with evaluation_mode(model):
         parts = [_sums(*predict(model, *batch), batch[1]) for batch in batches(SCORED_AT_ONCE)]
     *nats, correct, count = torch.stack(parts).sum(0).tolist()
     return Score(sum(nats) / count, correct / count, tuple(part / count for part in nats))
 
 
 @contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """While the block runs there is no dropout."""
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Context in which the model is in evaluation mode; its mode is restored afterwards."""
     was_training = model.training
     model.eval()
     try:

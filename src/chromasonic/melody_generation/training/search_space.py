@@ -1,4 +1,4 @@
-"""The hyperparameters of a melody model that are searched, and over what."""
+"""Search space of a melody model's hyperparameters."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ _FEWEST_STEPS = 14
 
 @dataclass(frozen=True)
 class HyperparameterSearchSpace:
-    """What a search varies, and how long each trial trains.
+    """Search space and number of epochs of a melody search.
 
     Parameters that `TrainingSettings` knows (`learning_rate`, `batch_size`, `weight_decay`,
-    `transposition`) steer the training; all others go to the model's constructor.
+    `transposition`) are settings of the training; all others go to the model's constructor.
 
     Attributes:
         learning_rate_range: Lowest and highest, searched on a log scale.
-        batch_size_options: Melodies to a training step.
+        batch_size_options: Melodies in a batch.
         hidden_size_range: Smallest and largest, in even steps.
         num_layers_range: Fewest and most.
         dropout_range: Smallest and largest share, within [0, 1).
         embedding_dim_range: Smallest and largest, in even steps.
         num_epochs: The most epochs a trial trains; it may end earlier.
-        space: What is searched in the end; made from the ranges unless given.
+        space: The resulting space; built from the ranges unless given.
 
     Raises:
-        SpaceError: A range makes no sense; the message names it.
+        SpaceError: A range is invalid; the message names it.
     """
 
     learning_rate_range: tuple[float, float] = (1e-5, 1e-2)
@@ -59,7 +59,7 @@ class HyperparameterSearchSpace:
 
     @classmethod
     def sonic_lstm(cls, num_epochs: int = 20) -> Self:
-        """The six parameters of the Sonic LSTM."""
+        """Search space of the Sonic LSTM's six parameters."""
         space = Space(
             {
                 "learning_rate": Float(1e-4, 1e-2, log=True),
@@ -84,7 +84,7 @@ class HyperparameterSearchSpace:
         return replace(self, space=space)
 
     def _check_training_parameters(self) -> None:
-        """Raises where the training would refuse an end of its parameter's range."""
+        """Raises where an end of a parameter's range is not a valid setting of the training."""
         for name in TrainingSettings.names():
             for end in (0.0, 1.0) if name in self.space else ():
                 value: Any = self.space[name].from_unit(end)
@@ -114,7 +114,7 @@ class HyperparameterSearchSpace:
 def model_and_training_params(
     params: Mapping[str, Any],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The parameters that go to the model's constructor, and those that steer its training."""
+    """Splits parameters into arguments of the model's constructor and settings of the training."""
     training = {k: v for k, v in params.items() if k in TrainingSettings.names()}
     return {k: v for k, v in params.items() if k not in training}, training
 
@@ -141,7 +141,7 @@ def _whole(bounds: Any, step: int = 1) -> Parameter:
 
 
 def _size(bounds: Any) -> Parameter:
-    """Whole numbers in steps of the largest power of two that leaves enough of them."""
+    """Integer parameter in steps of the largest power of two that leaves at least 14 steps."""
     low, high = _pair(bounds)
     step = 1
     if isinstance(low, int) and isinstance(high, int):

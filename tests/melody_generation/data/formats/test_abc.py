@@ -235,10 +235,10 @@ def test_a_tune_without_a_number_is_still_a_tune():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "must have a K: field"),
-        ("just some text\nwithout music", "must have a K: field"),
-        ("X:1\nT:empty\nK:C\n", r"tune 1 \(empty\): a tune must have notes"),
-        ("X:1\nK:C\nz4 | x2", "must have notes"),
+        ("", "the tune has no K: field"),
+        ("just some text\nwithout music", "the tune has no K: field"),
+        ("X:1\nT:empty\nK:C\n", r"tune 1 \(empty\): the tune has no notes"),
+        ("X:1\nK:C\nz4 | x2", "the tune has no notes"),
         ("X:3\nT:odd\nK:Z\nA", r"tune 3 \(odd\): a key must be like G"),
         ("X:1\nK:Gfoo\nA", "a key must be like G"),
         ("X:1\nK:G#\nA", "at most 7 sharps or flats"),

@@ -178,35 +178,35 @@ def test_more_notes_than_any_melody_has_are_refused(monkeypatch):
 def test_nonsense_beside_the_notes_needs_no_mending(meta):
     read = melody(track(meta, notes([60, 62]), meta, END))
     assert read.pitches == [60, 62]
-    assert not +read.mends
+    assert not +read.repairs
 
 
 def test_smpte_division_is_converted():
     # 25 frames of 40 ticks are 1000 a second, so 500 to a quarter of half a second.
     read = read_midi(b"MThd\0\0\0\6\0\0\0\1\xe7\x28" + track(notes([60], ticks=250), END))
     assert read.durations == [240]
-    assert read.mends["SMPTE division: a quarter taken as half a second"] == 1
+    assert read.repairs["SMPTE division: a quarter taken as half a second"] == 1
 
 
 def test_a_riff_wrapper_is_taken_off():
     inside = header() + track(notes([60, 62]), END)
     read = read_midi(b"RIFF\0\0\0\0RMIDdata" + len(inside).to_bytes(4, "little") + inside)
     assert read.pitches == [60, 62]
-    assert read.mends["unwrapped from RIFF"] == 1
+    assert read.repairs["unwrapped from RIFF"] == 1
 
 
 def test_a_truncated_file_gives_what_is_whole():
     whole = header() + track(notes([60, 62, 64]), END)
     read = read_midi(whole[:-8])
     assert read.pitches == [60, 62, 64]  # the third has begun, but not ended
-    assert (read.mends["tracks cut short"], read.mends["hanging notes ended"]) == (1, 1)
+    assert (read.repairs["tracks cut short"], read.repairs["hanging notes ended"]) == (1, 1)
 
 
 def test_hanging_notes_end_where_the_next_begins_or_after_a_quarter():
     hanging = b"\0\x90\x3c\x40" + delta(240) + b"\x90\x3e\x40"
     read = melody(track(hanging, END))
     assert list(zip(read.pitches, read.durations, strict=True)) == [(60, 240), (62, 480)]
-    assert read.mends["hanging notes ended"] == 2
+    assert read.repairs["hanging notes ended"] == 2
 
 
 def test_a_note_struck_again_without_an_end_does_not_cover_those_between():
@@ -226,7 +226,7 @@ def test_a_wrong_track_length_loses_no_later_track(length):
     wrong = b"MTrk" + length.to_bytes(4, "big") + body
     read = melody(wrong, track(named("Melody"), notes([72]), END))
     assert read.pitches == [72]
-    assert read.mends["wrong track lengths"] == 1
+    assert read.repairs["wrong track lengths"] == 1
 
 
 def test_chunks_of_other_kinds_are_passed_over():
@@ -236,7 +236,7 @@ def test_chunks_of_other_kinds_are_passed_over():
 def test_a_message_with_a_pitch_over_127_is_left_out_and_the_rest_kept():
     read = melody(track(notes([60]), b"\0\x90\xbc\x40", notes([62]), END))
     assert read.pitches == [60, 62]
-    assert read.mends["messages with data bytes over 127"] == 1
+    assert read.repairs["messages with data bytes over 127"] == 1
 
 
 def random_file(rng):

@@ -1,6 +1,6 @@
-"""Reads the melody of tunes written in ABC, the text format of folk music.
+"""Reader of ABC, the text format of folk music.
 
-What is kept is one line of notes: pitch and duration, in the order in which they are written.
+The result is one line of notes: pitch and duration, in the order in which they are written.
 Repeats and endings are not expanded; grace notes, rests and lyrics are dropped, and a rest
 lengthens no note; of a chord the top note stays, of several voices the first.
 An accidental holds for its letter in every octave until the next barline.
@@ -68,9 +68,9 @@ class AbcTune:
 
 
 def read_abc(text: str) -> Iterator[AbcTune]:
-    """The tunes of an ABC file, in its order.
+    """Reads the tunes of an ABC file, in its order.
 
-    To go on after a bad tune, call `read_tune` on each of `split_abc(text)`.
+    To continue after a bad tune, call `read_tune` on each of `split_abc(text)`.
 
     Raises:
         DataError: At the first tune that cannot be read.
@@ -79,31 +79,31 @@ def read_abc(text: str) -> Iterator[AbcTune]:
 
 
 def split_abc(text: str) -> list[str]:
-    """The text of each tune: what lies from one X: field to the next, or all if there is none."""
+    """Splits text before each X: field; one tune if there is none."""
     before, *tunes = re.split(r"(?m)^(?=X:)", text.removeprefix("\ufeff"))
     return tunes or [before]
 
 
 def read_tune(text: str) -> AbcTune:
-    """The melody of one tune in ABC.
+    """Reads the melody of one tune in ABC.
 
     Raises:
-        DataError: If the text has no key or no notes, or a sign in it makes no sense.
+        DataError: If the text has no key or no notes, or a sign in it is invalid.
     """
-    reader = _Reader()
+    parser = _TuneParser()
     try:
         for line in text.splitlines():
-            if reader.in_body and not line.strip():
+            if parser.in_body and not line.strip():
                 break
-            reader.read_line(line.split("%")[0])
-        return reader.tune()
+            parser.read_line(line.split("%")[0])
+        return parser.tune()
     except DataError as error:
-        number = "without number" if reader.number is None else reader.number
-        raise DataError(f"tune {number} ({reader.title or 'untitled'}): {error}") from None
+        number = "without number" if parser.number is None else parser.number
+        raise DataError(f"tune {number} ({parser.title or 'untitled'}): {error}") from None
 
 
-class _Reader:
-    """The state of a tune while its lines are read."""
+class _TuneParser:
+    """Parser state of a tune while its lines are read."""
 
     def __init__(self) -> None:
         self.number: int | None = None
@@ -169,7 +169,7 @@ class _Reader:
             before, self.broken = (2 - short, short) if sign[0] == ">" else (short, 2 - short)
             self.events[-1].quarters *= before
         elif kind == "overlay":
-            raise DataError("voices joined by & cannot be read as one melody. Keep one of them.")
+            raise DataError("voices joined by & cannot be read as one melody. Remove all but one.")
 
     def in_other_voice(self) -> bool:
         return bool(self.events) and self.voice != self.melody_voice
@@ -203,10 +203,10 @@ class _Reader:
 
     def tune(self) -> AbcTune:
         if not self.in_body:
-            raise DataError("a tune must have a K: field, but none came. Is this ABC text?")
+            raise DataError("the tune has no K: field. Check that this is ABC text.")
         notes = merge_ties(self.events)
         if not notes:
-            raise DataError("a tune must have notes after its K: field, but none came.")
+            raise DataError("the tune has no notes after its K: field.")
         pitches, lengths = zip(*notes, strict=True)
         ticks = [max(1, round(TICKS_PER_QUARTER * quarters)) for quarters in lengths]
         return AbcTune(self.number, self.title, _int_array(pitches), _int_array(ticks))
@@ -222,13 +222,13 @@ MOST_CHARACTERS_OF_A_TUNE = 100_000
 # the exact lengths of a hostile one grow to fractions of a million digits.
 _MOST_DENOMINATORS = 30
 _MOST_BROKEN_RHYTHMS = 1000
-# Over such lines the reader's patterns take time that grows with the square of their length.
+# Over such lines the parser's patterns take time that grows with the square of their length.
 _MOST_CHARACTERS_OF_A_LINE = 5000
 _RUNAWAY = re.compile(r"[_^=]{100}|(?:\[[^\[\]\n]*){50}")
 
 
 def read_abc_file(content: bytes) -> Iterator[MelodyLine | UnusableTune]:
-    """The melody of each tune, in the order of the file, or why it cannot be used.
+    """Reads the melody of each tune, in the order of the file, or the error of an unusable tune.
 
     Raises:
         UnusableTune: If there are more than 100,000 tunes in the file.
@@ -251,7 +251,7 @@ def _read(text: str) -> MelodyLine:
         raise UnusableTune("too large", f"more than {MOST_CHARACTERS_OF_A_TUNE} characters")
     longest_line = max(map(len, text.splitlines()), default=0)
     if longest_line > _MOST_CHARACTERS_OF_A_LINE or _RUNAWAY.search(text):
-        raise UnusableTune("not ABC", "a line of over 5000 characters, or signs without end")
+        raise UnusableTune("not ABC", "a line of over 5000 characters, or endless signs")
     many_lengths = len(set(re.findall(r"/(\d+)", text))) > _MOST_DENOMINATORS
     if many_lengths or text.count("<") + text.count(">") > _MOST_BROKEN_RHYTHMS:
         raise UnusableTune("bad numbers", "too many different lengths of notes")

@@ -1,4 +1,4 @@
-"""What the single signs of ABC mean: notes, lengths, keys, meters, tuplets.
+"""Parsers of ABC signs: notes, lengths, keys, meters, tuplets.
 
 Source: the ABC music standard 2.1.
 """
@@ -26,7 +26,7 @@ _METER = re.compile(r"([\d+ ()]{1,20})/\s*(\d{1,3})")
 
 
 class WrittenNote(NamedTuple):
-    """A note as it is written, before key and measure have their say.
+    """A written note, before the key signature and accidentals of the measure apply.
 
     Attributes:
         step: Its letter in upper case.
@@ -42,10 +42,10 @@ class WrittenNote(NamedTuple):
 
 
 def parse_note(sign: str) -> WrittenNote:
-    """The note that a sign such as `^c'3/2` stands for; `C` is middle C, MIDI pitch 60.
+    """Parses a note such as `^c'3/2`; `C` is middle C, MIDI pitch 60.
 
     Raises:
-        DataError: If its length makes no sense.
+        DataError: If its length is invalid.
     """
     match = _NOTE.fullmatch(sign)
     if match is None:
@@ -58,21 +58,23 @@ def parse_note(sign: str) -> WrittenNote:
 
 
 def parse_length(sign: str) -> Fraction:
-    """The factor that `3`, `3/2`, `/` (a half) or `//` (a quarter) stands for; 1 if empty.
+    """Parses a length factor: `3`, `3/2`, `/` (a half) or `//` (a quarter); 1 if empty.
 
     Raises:
-        DataError: If it makes no sense or is not above 0.
+        DataError: If it is invalid or not above 0.
     """
     match = _LENGTH.fullmatch(sign)
     above = int(match[1] or 1) if match else 0
     below = (int(match[2]) if match[2] else 2 ** len(match[3])) if match else 0
     if above == 0 or below == 0:
-        raise DataError(f"a length must be like 3, 3/2 or //, above 0, but got {sign!r}. Mend it.")
+        raise DataError(
+            f"a length must be like 3, 3/2 or //, above 0, but got {sign!r}. Correct it."
+        )
     return Fraction(above, below)
 
 
 def parse_meter(value: str) -> tuple[int, int]:
-    """Beats and their kind in an M: field, as in (6, 8); `C`, `C|` and free meter are (4, 4)."""
+    """Parses an M: field, as in (6, 8); `C`, `C|` and free meter are (4, 4)."""
     match = _METER.search(value)
     if match is None or int(match[2]) == 0:
         return 4, 4
@@ -80,12 +82,12 @@ def parse_meter(value: str) -> tuple[int, int]:
 
 
 def default_unit(meter: tuple[int, int]) -> Fraction:
-    """The length, in whole notes, of a plain `A` where there is no L: field."""
+    """Default note length in whole notes, without an L: field."""
     return Fraction(1, 16) if Fraction(*meter) < Fraction(3, 4) else Fraction(1, 8)
 
 
 def parse_tuplet(sign: str, meter: tuple[int, int]) -> tuple[Fraction, int]:
-    """The factor of each length in a tuplet such as `(3` or `(3:2:4`, and how many notes it has.
+    """Parses a tuplet such as `(3` or `(3:2:4`: the factor of lengths, and the number of notes.
 
     Raises:
         DataError: If one of its numbers is 0.
@@ -93,17 +95,19 @@ def parse_tuplet(sign: str, meter: tuple[int, int]) -> tuple[Fraction, int]:
     written = [int(number) if number else None for number in sign[1:].split(":")]
     notes, time, count = [*written, None, None][:3]
     if notes is None or 0 in (notes, time, count):
-        raise DataError(f"a tuplet must be like (3 or (3:2:3, above 0, but got {sign!r}. Mend it.")
+        raise DataError(
+            f"a tuplet must be like (3 or (3:2:3, above 0, but got {sign!r}. Correct it."
+        )
     compound = meter in ((6, 8), (9, 8), (12, 8))
     time = time or _NOTES_IN_THE_TIME_OF.get(notes, 3 if compound else 2)
     return Fraction(time, notes), count or notes
 
 
 def parse_key(value: str) -> dict[str, int] | None:
-    """The alteration of each altered letter in a K: field; None if it names a clef only.
+    """Parses a K: field: the alteration of each altered letter; None if it names a clef only.
 
     Raises:
-        DataError: If there is no such key.
+        DataError: If it is not a key.
     """
     if value.startswith(("HP", "Hp")):
         return {} if value[1] == "P" else {"F": 1, "C": 1}
@@ -113,7 +117,7 @@ def parse_key(value: str) -> dict[str, int] | None:
     tonic, sign, space, word = match.groups()
     mode = word.lower() if word.lower() == "m" else word.lower()[:3]
     if mode and mode not in _FIFTHS_OF_MODE and not space:
-        raise DataError(f"a key must be like G, Bb, F#m or D mix, but got {value!r}. Mend K:.")
+        raise DataError(f"a key must be like G, Bb, F#m or D mix, but got {value!r}. Correct K:.")
     fifths = _ORDER_OF_SHARPS.index(tonic) - 1 + 7 * ((sign == "#") - (sign == "b"))
     # A word after a space may also be a clef, as in `K:G treble`.
     fifths += _FIFTHS_OF_MODE.get(mode, 0)
@@ -128,7 +132,7 @@ def _parse_keyless(value: str) -> dict[str, int] | None:
         return {}
     if re.match(r"clef|treble|alto|tenor|bass|perc|octave|stafflines|middle|transpose", value):
         return None
-    raise DataError(f"a key must be like G, Bb, F#m or D mix, but got {value!r}. Mend K:.")
+    raise DataError(f"a key must be like G, Bb, F#m or D mix, but got {value!r}. Correct K:.")
 
 
 def _signature(fifths: int, value: str) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""One line of melody out of all the notes of a piece, and how it is fitted to the piano."""
+"""Extraction of a monophonic melody from the notes of a piece, and fitting to the piano."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from chromasonic.melody_generation.data.vocabulary import (
 
 @dataclass
 class Event:
-    """A note, or a rest, whose pitch is None.
+    """A note or rest in a score.
 
     Attributes:
-        pitch: MIDI pitch.
+        pitch: MIDI pitch; None for a rest.
         quarters: Length in quarter notes.
         natural: The pitch of its letter without accidentals, where a notation needs to know.
-        tied: Whether it is tied to the event that follows.
+        tied: True if it is tied to the next event.
     """
 
     pitch: int | None
@@ -34,7 +34,7 @@ class Event:
 
 
 def merge_ties(events: Iterable[Event]) -> list[tuple[int, Fraction]]:
-    """Pitch and quarters of each note, tied ones made one; rests are left out."""
+    """Joins tied notes; pitch and quarters of each note, without rests."""
     notes: list[tuple[int, Fraction]] = []
     tied = False
     for event in events:
@@ -55,11 +55,11 @@ _MELODY_NAMES = [
 _NO_MELODY_NAME = re.compile(r"back|harmon|accomp|aah|ooh|choir|chorus|drum|bass\b", re.IGNORECASE)
 
 UNNAMED = len(_MELODY_NAMES)
-"""The rank of a name that says nothing of a melody."""
+"""Rank of a name without a clue to the melody."""
 
 
 def melody_rank(name: str) -> int:
-    """How well the name of a track or part fits the melody: 0 best, `UNNAMED` not at all."""
+    """Rank of a track or part by its name: 0 most likely the melody, `UNNAMED` no clue."""
     if _NO_MELODY_NAME.search(name):
         return UNNAMED
     fitting = (rank for rank, clue in enumerate(_MELODY_NAMES) if clue.search(name))
@@ -72,7 +72,7 @@ Outside = Literal["fold", "drop"]
 
 
 class Note(NamedTuple):
-    """A note as it sounds: from `onset` to `end`, in any unit of time, at a MIDI pitch."""
+    """A sounding note from `onset` to `end`, in any unit of time, at a MIDI pitch."""
 
     onset: int
     end: int
@@ -81,21 +81,21 @@ class Note(NamedTuple):
 
 @dataclass(frozen=True)
 class MelodyLine:
-    """A melody as a reader found it.
+    """A melody as read from a file.
 
     Attributes:
         pitches: MIDI pitches, not yet confined to the piano.
         durations: Ticks, 480 to a quarter, at least 1; as many as pitches.
-        mends: How often each kind of damage was mended.
+        repairs: Number of repairs of each kind of damage.
     """
 
     pitches: list[int]
     durations: list[int]
-    mends: Counter[str] = field(default_factory=Counter)
+    repairs: Counter[str] = field(default_factory=Counter)
 
 
 def skyline(notes: Iterable[Note]) -> list[Note]:
-    """The highest voice: notes of which each ends before or where the next begins.
+    """Skyline algorithm: the highest voice, without overlaps.
 
     A higher note ends the one below it. A lower note under a held one is left out, unless the
     two overlap by no more than a quarter of either: then they were meant to follow each other.
@@ -118,34 +118,36 @@ def _overlap_is_slight(held: Note, note: Note) -> bool:
 
 
 def to_ticks(quarters: Fraction) -> int:
-    """The nearest number of ticks, 1 at least."""
+    """Rounds quarters to ticks, at least 1."""
     return max(1, round(TICKS_PER_QUARTER * quarters))
 
 
 def fit_to_piano(line: MelodyLine, outside: Outside) -> MelodyLine:
-    """The melody with every pitch in 21..108 and no note longer than 32 quarters.
+    """Fits a melody to pitches 21..108 and notes of at most 32 quarters.
 
     Args:
         line: The melody as it was read.
-        outside: What becomes of other pitches: `fold` moves them by octaves, `drop` leaves
+        outside: Treatment of other pitches: `fold` moves them by octaves, `drop` leaves
             their notes out.
     """
-    mends = line.mends.copy()
+    repairs = line.repairs.copy()
     pitches, durations = [], []
     for pitch, ticks in zip(line.pitches, line.durations, strict=True):
         if ticks > LONGEST_NOTE:
-            mends["notes longer than 32 quarters shortened"] += 1
+            repairs["notes longer than 32 quarters shortened"] += 1
         if not LOWEST_PITCH <= pitch <= HIGHEST_PITCH:
-            mends["notes outside the piano " + ("folded" if outside == "fold" else "dropped")] += 1
+            repairs[
+                "notes outside the piano " + ("folded" if outside == "fold" else "dropped")
+            ] += 1
             if outside == "drop":
                 continue
         pitches.append(_fold(pitch))
         durations.append(min(ticks, LONGEST_NOTE))
-    return MelodyLine(pitches, durations, mends)
+    return MelodyLine(pitches, durations, repairs)
 
 
 def _fold(pitch: int) -> int:
-    """The nearest key of the piano that is octaves away."""
+    """Moves a pitch by octaves to the nearest key of the piano."""
     if pitch < LOWEST_PITCH:
         return LOWEST_PITCH + (pitch - LOWEST_PITCH) % 12
     if pitch > HIGHEST_PITCH:

@@ -1,8 +1,8 @@
-"""Reads the melody of a MIDI file, also of a damaged one.
+"""Reader of the melody of a MIDI file, with repair of damaged files.
 
-Read here and not by a library: symusic's process dies on some damaged files, mido is several
+Own code and no library: symusic crashes on some damaged files, mido is several
 times slower and gives up on a whole file for a wrong key signature. Only notes and the names of
-tracks are looked at, so that nonsense in tempo, key and meter does no harm.
+tracks are read, so that invalid tempo, key and meter events do no harm.
 
 Source: Standard MIDI Files 1.0 (RP-001).
 """
@@ -34,28 +34,28 @@ _SYSTEM_LENGTHS = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0} | dict.fromkeys(range(0xF
 
 
 class _Broken(Exception):
-    """The rest of the track has no meaning."""
+    """The rest of the track cannot be decoded."""
 
 
-def read_messages(track: bytes, mends: Counter[str]) -> Iterator[Message]:
-    """Ticks from the start of the track, status and two data bytes of each channel message.
+def read_messages(track: bytes, repairs: Counter[str]) -> Iterator[Message]:
+    """Decodes a track: ticks from its start, status and two data bytes of each channel message.
 
     Of meta events only track names come, as (ticks, 0xFF, start, end) of their text in `track`.
-    What follows a message that makes no sense is lost and counted in `mends`, which is changed.
+    What follows an invalid message is lost and counted in `repairs`, which is changed.
     """
     try:
-        yield from _read(track, mends)
+        yield from _read(track, repairs)
     except IndexError:
-        mends["tracks cut short"] += 1
+        repairs["tracks cut short"] += 1
     except _Broken:
-        mends["tracks broken in the middle"] += 1
+        repairs["tracks broken in the middle"] += 1
 
 
-def _read(track: bytes, mends: Counter[str]) -> Iterator[Message]:
+def _read(track: bytes, repairs: Counter[str]) -> Iterator[Message]:
     position = time = running = 0
     while position < len(track):
         delta, position = track[position], position + 1
-        if delta >= 0x80:  # the call is spared where it can be: this loop takes most of the time
+        if delta >= 0x80:  # inlined for speed: this loop takes most of the time
             delta, position = _variable_length(track, position - 1)
         time += delta
         status = track[position]
@@ -73,7 +73,7 @@ def _read(track: bytes, mends: Counter[str]) -> Iterator[Message]:
             if first | second < 0x80:
                 yield time, status, first, second
             else:
-                mends["messages with data bytes over 127"] += 1
+                repairs["messages with data bytes over 127"] += 1
                 if first < 0x80:
                     yield time, status, first, 127
         elif status == _META or status in _SYSTEM_EXCLUSIVE:
@@ -90,11 +90,11 @@ def _read(track: bytes, mends: Counter[str]) -> Iterator[Message]:
             raise _Broken
     if position > len(track):
         raise IndexError
-    mends["tracks without an end"] += 1
+    repairs["tracks without an end"] += 1
 
 
 def _variable_length(track: bytes, position: int) -> tuple[int, int]:
-    """A number of up to four bytes, seven bits each, and the position behind it."""
+    """Decodes a variable-length quantity of up to four bytes; its value and end position."""
     value = 0
     for place in range(position, position + 4):
         byte = track[place]
@@ -127,77 +127,81 @@ class _Track:
 
 
 def read_midi(content: bytes) -> MelodyLine:
-    """The melody of a MIDI file: the track named so, or else the highest voice of all.
+    """Reads a MIDI file: the track named as the melody, or else the highest voice of all.
 
-    Drums are left out. A gap of less than an eighth of the time between two notes is the way
-    they are played, not a rest, and belongs to the first of them; rests lengthen no note.
+    Drums are left out. A gap of less than an eighth of the time between two onsets is
+    articulation, not a rest, and belongs to the first note; rests lengthen no note.
 
     Raises:
-        UnusableTune: If it is no MIDI, or no melody is in it.
+        UnusableTune: If it is not MIDI, or has no melody.
     """
-    mends: Counter[str] = Counter()
-    header = _read_header(content, mends)
+    repairs: Counter[str] = Counter()
+    header = _read_header(content, repairs)
     tracks = []
     room = MOST_NOTES
-    for chunk in _track_chunks(content, header.end, mends):
-        track = _read_track(chunk, int(header.quarter), room, mends)
+    for chunk in _track_chunks(content, header.end, repairs):
+        track = _read_track(chunk, int(header.quarter), room, repairs)
         room -= len(track.notes)
         tracks.append(track)
-    line = skyline(_melody_notes(tracks, header.format, mends))
+    line = skyline(_melody_notes(tracks, header.format, repairs))
     lengths = list(_played_lengths(line))
     ticks = {length: to_ticks(length / header.quarter) for length in set(lengths)}
-    return MelodyLine([note.pitch for note in line], [ticks[length] for length in lengths], mends)
+    return MelodyLine(
+        [note.pitch for note in line], [ticks[length] for length in lengths], repairs
+    )
 
 
-def _read_header(content: bytes, mends: Counter[str]) -> _Header:
+def _read_header(content: bytes, repairs: Counter[str]) -> _Header:
     start = content.find(b"MThd", 0, _PREAMBLE)
     if start < 0 or len(content) < start + 14:
         raise UnusableTune("not MIDI", "no MIDI header" if content else "the file is empty")
     if start > 0:
-        mends["unwrapped from RIFF" if content[:4] == b"RIFF" else "bytes before the header"] += 1
+        repairs[
+            "unwrapped from RIFF" if content[:4] == b"RIFF" else "bytes before the header"
+        ] += 1
     length = int.from_bytes(content[start + 4 : start + 8], "big")
     end = start + 8 + length if 6 <= length <= _PREAMBLE else start + 14
-    quarter = _read_division(content[start + 12], content[start + 13], mends)
+    quarter = _read_division(content[start + 12], content[start + 13], repairs)
     return _Header(int.from_bytes(content[start + 8 : start + 10], "big"), quarter, end)
 
 
-def _read_division(high: int, low: int, mends: Counter[str]) -> Fraction:
-    """Ticks to a quarter."""
+def _read_division(high: int, low: int, repairs: Counter[str]) -> Fraction:
+    """Ticks to a quarter, from the division of the header."""
     if high >= 0x80:
-        # The high byte is minus the frames a second. Time is real here, so a tempo is assumed.
-        mends["SMPTE division: a quarter taken as half a second"] += 1
+        # The high byte is minus the frames a second. Time is in seconds here: a tempo is assumed.
+        repairs["SMPTE division: a quarter taken as half a second"] += 1
         return Fraction(max((256 - high) * low, 2), 2)
     if high == low == 0:
-        mends["division 0 taken as 480"] += 1
+        repairs["division 0 taken as 480"] += 1
         return Fraction(480)
     return Fraction(high << 8 | low)
 
 
-def _track_chunks(content: bytes, position: int, mends: Counter[str]) -> Iterator[bytes]:
-    """The inside of each track; where lengths are wrong, up to the next track or the end."""
+def _track_chunks(content: bytes, position: int, repairs: Counter[str]) -> Iterator[bytes]:
+    """Content of each track; where lengths are wrong, up to the next track or the end."""
     for _ in range(MOST_TRACKS):
-        position = _next_track(content, position, mends)
+        position = _next_track(content, position, repairs)
         if position < 0:
             return
         start = position + 8
         end = start + int.from_bytes(content[position + 4 : start], "big")
-        if end != len(content) and not _may_follow_a_track(content[end : end + 64]):
+        if end != len(content) and not _can_follow_track(content[end : end + 64]):
             following = content.find(b"MTrk", start)
             if following >= 0 or end < len(content):
-                mends["wrong track lengths"] += 1
+                repairs["wrong track lengths"] += 1
             end = following if following >= 0 else len(content)
         yield content[start:end]
         position = end
-    mends["more than 65535 tracks"] += 1
+    repairs["more than 65535 tracks"] += 1
 
 
-def _may_follow_a_track(rest: bytes) -> bool:
-    """Whether this is another chunk, or zeros, with which some programs fill a file."""
+def _can_follow_track(rest: bytes) -> bool:
+    """True for another chunk, or for zeros, with which some programs pad a file."""
     return len(rest) > 0 and (rest[:4].isalnum() or not any(rest))
 
 
-def _next_track(content: bytes, position: int, mends: Counter[str]) -> int:
-    """Where the next track begins, -1 if nowhere; chunks of other kinds are passed over."""
+def _next_track(content: bytes, position: int, repairs: Counter[str]) -> int:
+    """Position of the next track, -1 if there is none; other chunks are skipped."""
     for _ in range(MOST_TRACKS):
         tag = content[position : position + 4]
         length = int.from_bytes(content[position + 4 : position + 8], "big")
@@ -206,17 +210,17 @@ def _next_track(content: bytes, position: int, mends: Counter[str]) -> int:
         position += 8 + length
     found = content.find(b"MTrk", position)
     if found > position:
-        mends["bytes between tracks"] += 1
+        repairs["bytes between tracks"] += 1
     return found
 
 
-def _read_track(chunk: bytes, quarter: int, room: int, mends: Counter[str]) -> _Track:
+def _read_track(chunk: bytes, quarter: int, room: int, repairs: Counter[str]) -> _Track:
     name = ""
     has_drums = False
     notes: list[Note] = []
     hanging: list[tuple[int, int]] = []  # onset and pitch
     sounding: dict[tuple[int, int], int] = {}  # onset by channel and pitch
-    for time, status, first, second in read_messages(chunk, mends):
+    for time, status, first, second in read_messages(chunk, repairs):
         if status == _META:
             name = name or chunk[first:second].decode("latin-1").strip()
             continue
@@ -237,13 +241,13 @@ def _read_track(chunk: bytes, quarter: int, room: int, mends: Counter[str]) -> _
         if starts:
             sounding[channel, first] = time
     hanging += [(onset, pitch) for (_, pitch), onset in sounding.items()]
-    mends["hanging notes ended"] += len(hanging)
+    repairs["hanging notes ended"] += len(hanging)
     notes += _end_hanging(hanging, notes, quarter)
     return _Track(name, notes, has_drums)
 
 
 def _end_hanging(hanging: list[tuple[int, int]], notes: list[Note], quarter: int) -> list[Note]:
-    """Notes that were not ended, up to the next onset of their track, or a quarter long."""
+    """Ends hanging notes at the next onset of their track, or after a quarter."""
     onsets = sorted({onset for onset, *_ in [*hanging, *notes]})
     following = dict(pairwise(onsets))
     return [
@@ -252,13 +256,13 @@ def _end_hanging(hanging: list[tuple[int, int]], notes: list[Note], quarter: int
     ]
 
 
-def _melody_notes(tracks: list[_Track], midi_format: int, mends: Counter[str]) -> list[Note]:
+def _melody_notes(tracks: list[_Track], midi_format: int, repairs: Counter[str]) -> list[Note]:
     with_notes = [track for track in tracks if track.notes]
     if not with_notes:
         drums_only = any(track.has_drums for track in tracks)
         raise UnusableTune("drums only" if drums_only else "no notes" if tracks else "no tracks")
     if midi_format == 2 and len(with_notes) > 1:
-        mends["tracks of format 2 after the first left out"] += len(with_notes) - 1
+        repairs["tracks of format 2 after the first left out"] += len(with_notes) - 1
         return with_notes[0].notes
     best = min(with_notes, key=lambda track: melody_rank(track.name))
     if melody_rank(best.name) < UNNAMED:
@@ -267,7 +271,7 @@ def _melody_notes(tracks: list[_Track], midi_format: int, mends: Counter[str]) -
 
 
 def _played_lengths(line: list[Note]) -> Iterator[int]:
-    """Ticks of the file from the onset of each note to its end, or over a small gap."""
+    """Ticks from the onset of each note to its end, or over a small gap to the next onset."""
     for note, following in zip(line, [*line[1:], None], strict=True):
         end = note.end
         if following is not None:

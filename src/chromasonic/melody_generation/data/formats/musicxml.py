@@ -1,4 +1,4 @@
-"""Reads the melody of a score in MusicXML.
+"""Reader of the melody of a MusicXML score.
 
 The part that is named as the melody is read, else the first with notes; of it the highest of its
 fuller voices, of a chord the top note. Ties are joined; grace notes, cue notes and rests are left
@@ -37,11 +37,11 @@ MOST_ELEMENTS = 500_000
 
 
 def parse_xml(content: bytes) -> Element:
-    """The root of a document.
+    """Parses XML within limits and returns the root.
 
     Raises:
-        UnusableTune: If it is no well-formed XML, declares anything of its own in its document
-            type, or goes beyond 64 levels or 500,000 elements.
+        UnusableTune: If it is not well-formed XML, has declarations in its document type,
+            or goes beyond 64 levels or 500,000 elements.
     """
     target = _BoundedBuilder()
     parser = expat.ParserCreate()
@@ -53,7 +53,7 @@ def parse_xml(content: bytes) -> Element:
     try:
         parser.Parse(content, True)
     except (expat.ExpatError, LookupError, ValueError) as error:
-        # The last two come from encodings that Python does not know or that cannot be used.
+        # The last two come from encodings that Python does not know or cannot use.
         if isinstance(error, UnusableTune):
             raise
         raise UnusableTune("not XML", str(error)) from None
@@ -91,10 +91,10 @@ _SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 
 def read_musicxml(content: bytes) -> MelodyLine:
-    """The melody of a score, partwise or timewise.
+    """Reads the melody of a score, partwise or timewise.
 
     Raises:
-        UnusableTune: If it is no MusicXML, a number in it makes no sense, or it has no notes.
+        UnusableTune: If it is not MusicXML, a number in it is invalid, or it has no notes.
     """
     root = parse_xml(content)
     if root.tag not in ("score-partwise", "score-timewise"):
@@ -104,14 +104,14 @@ def read_musicxml(content: bytes) -> MelodyLine:
         if voices:
             line = _highest_voice(voices)
             sounding = [note for note in line if note[1] > 0]
-            mends = Counter({"notes of length 0 left out": len(line) - len(sounding)})
+            repairs = Counter({"notes of length 0 left out": len(line) - len(sounding)})
             durations = [to_ticks(quarters) for _, quarters in sounding]
-            return MelodyLine([pitch for pitch, _ in sounding], durations, mends)
+            return MelodyLine([pitch for pitch, _ in sounding], durations, repairs)
     raise UnusableTune("no notes")
 
 
 def _parts(root: Element) -> list[list[Element]]:
-    """The measures of each part, those first that are likelier to be the melody."""
+    """Measures of each part, the likeliest melody first."""
     parts: list[tuple[str, list[Element]]]
     if root.tag == "score-partwise":
         parts = [(part.get("id", ""), part.findall("measure")) for part in root.iterfind("part")]
@@ -129,7 +129,7 @@ def _parts(root: Element) -> list[list[Element]]:
 
 
 def _read_voices(measures: list[Element]) -> list[list[Event]]:
-    """The events of each voice, in the order of time."""
+    """Events of each voice, in the order of time."""
     voices: dict[str, list[Event]] = {}
     divisions, transposition = Fraction(1), 0
     for measure in measures:
@@ -188,7 +188,7 @@ def _number(element: Element, name: str, default: Fraction) -> Fraction:
     if text is None:
         return default
     try:
-        # Over a float, so that 1e999999999 is infinite and not a number of a billion digits.
+        # Through a float, so that 1e999999999 is infinite and not a number of a billion digits.
         value = Fraction(float(text)).limit_denominator(10_000)
     except (ValueError, OverflowError):
         value = None
@@ -209,7 +209,7 @@ _MOST_BYTES_OF_DIRECTORY = 1_000_000
 
 
 def read_mxl(content: bytes) -> MelodyLine:
-    """The melody of the score in a compressed file.
+    """Reads the melody of the score in a compressed file.
 
     Raises:
         UnusableTune: If the archive is damaged, holds no score, or the score cannot be used.
@@ -229,4 +229,4 @@ def _find_score(archive: zipfile.ZipFile, budget: ByteBudget) -> zipfile.ZipInfo
     for name in named:
         if name in members:
             return members[name]
-    raise UnusableTune("no score", "no member of the archive is one")
+    raise UnusableTune("no score", "the archive has no MusicXML file")
