@@ -12,7 +12,7 @@ from chromasonic.melody_generation.hyperparameter_search import (
     HyperparameterOptimizer,
     HyperparameterSearchSpace,
 )
-from chromasonic.melody_generation.training.loop import create_training_data
+from chromasonic.melody_generation.training import create_training_data
 
 VOCAB_SIZE = 88
 OUTPUT_DIR = Path("hyperparameter_results")

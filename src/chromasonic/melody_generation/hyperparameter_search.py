@@ -32,7 +32,7 @@ from chromasonic.melody_generation.training.search_space import (
 )
 from chromasonic.search import Run, run_search
 from chromasonic.tuning.budget import Budget
-from chromasonic.tuning.executors.place import Place
+from chromasonic.tuning.executors.place import ExecutorConfig
 from chromasonic.tuning.observers import Observer
 from chromasonic.tuning.records import SearchResult
 from chromasonic.tuning.rules import TrialRules
@@ -173,7 +173,7 @@ class HyperparameterOptimizer:
             ValueError: Another argument is wrong.
         """
         rules = TrialRules(deterministic, trial_timeout, stall_timeout, on_oom)
-        place = Place(
+        place = ExecutorConfig(
             executor,
             jobs,
             threads,
@@ -233,7 +233,7 @@ class HyperparameterOptimizer:
             raise StudyError("there is no search result to draw yet. Call optimize first.")
         return plot_history(self._result, Path(save_path))
 
-    def _objective(self, melodies: Melodies, place: Place) -> MelodyObjective:
+    def _objective(self, melodies: Melodies, place: ExecutorConfig) -> MelodyObjective:
         """The objective, after a check of the model class."""
         return MelodyObjective(
             self.model_class,

@@ -20,7 +20,11 @@ from chromasonic.melody_generation.after_search.repeats import (
     Training,
     train_again,
 )
-from chromasonic.melody_generation.after_search.steps import build_ensemble, train_final_model
+from chromasonic.melody_generation.after_search.steps import (
+    AfterSearch,
+    build_ensemble,
+    train_final_model,
+)
 from chromasonic.melody_generation.data.melodies import Melodies
 from chromasonic.melody_generation.hyperparameter_search import (
     HyperparameterOptimizer,
@@ -28,7 +32,7 @@ from chromasonic.melody_generation.hyperparameter_search import (
 )
 from chromasonic.melody_generation.models import LSTMMelodyModel
 from chromasonic.melody_generation.trained.files import load_model
-from chromasonic.melody_generation.training.loop import create_training_data
+from chromasonic.melody_generation.training import create_training_data
 from chromasonic.tuning.records import SearchResult
 
 V = 12
@@ -138,6 +142,13 @@ def test_no_choice_and_no_weight_depends_on_the_test_tunes(done, tmp_path):
         assert torch.equal(old, new)
     assert one.card["key"] == two.card["key"]
     assert one.card["test"]["loss"] != two.card["test"]["loss"]
+
+
+def test_one_melody_is_told_in_the_singular(done, tmp_path):
+    final(done, tmp_path / "final", TEST[:1])
+    assert "1 melody with 11 scored notes" in (tmp_path / "final" / "MODEL_CARD.md").read_text()
+    after = AfterSearch(finished(done, TEST[:1]), tmp_path)
+    assert any(line.startswith("Only 1 melody to test on:") for line in after.warnings())
 
 
 def test_the_same_seed_gives_the_same_final_model(done, tmp_path):

@@ -149,6 +149,8 @@ def test_notes_outside_the_piano_are_folded_by_octaves_or_dropped(tmp_path):
     assert decode_pitches(folded.pitches[0]).tolist() == [32, 24, *inside, 97, 103]
     assert folded.repairs == [("a.mid", "4 notes outside the piano folded")]
     assert decode_pitches(dropped.pitches[0]).tolist() == inside
+    one = load_tunes(fill(tmp_path / "one", {"b.mid": midi([20, *inside])}))
+    assert one.repairs == [("b.mid", "1 note outside the piano folded")]
     assert dropped.repairs == [("a.mid", "4 notes outside the piano dropped")]
 
 

@@ -12,10 +12,10 @@ from chromasonic.melody_generation.data.vocabulary import Vocabulary
 from chromasonic.melody_generation.models import MODELS
 from chromasonic.melody_generation.models.build import build_model
 from chromasonic.melody_generation.models.check import OutputKind, check_model
+from chromasonic.melody_generation.training import create_training_data
 from chromasonic.melody_generation.training import loop as module
 from chromasonic.melody_generation.training.loop import (
     TrainingSettings,
-    create_training_data,
     load_best_weights,
     train,
 )

@@ -28,7 +28,7 @@ from chromasonic.melody_generation.training.search_space import model_and_traini
 from chromasonic.plural import counted
 from chromasonic.search import Run, run_search
 from chromasonic.tuning.budget import Budget
-from chromasonic.tuning.executors.place import Place
+from chromasonic.tuning.executors.place import ExecutorConfig
 from chromasonic.tuning.objective import Epochs, Trial
 from chromasonic.tuning.observers import Observer
 from chromasonic.tuning.records import SearchResult, TrialRecord
@@ -205,7 +205,7 @@ def _run(
     fresh: bool,
 ) -> SearchResult:
     device = choose_device(config.device)
-    place = Place(
+    place = ExecutorConfig(
         config.executor,
         config.jobs,
         gpus=gpus_of(device),

@@ -55,7 +55,7 @@ class AfterSearch:
 
     def winner(self) -> Winner:
         """Finds the winner and its ties by retraining, and writes them to the results."""
-        self._print(*self._small_set_warnings())
+        self._print(*self.warnings())
         count = min(self.top, len(self.search.result.ranking()))
         which = "best configuration" if count == 1 else f"best {count} configurations"
         self._print(f"Training the {which} again with fresh seeds.")
@@ -87,7 +87,7 @@ class AfterSearch:
         model = combine(self.search, winner, self._config, folder, size=size)
         return self._print_scores(model, folder)
 
-    def _small_set_warnings(self) -> list[str]:
+    def warnings(self) -> list[str]:
         """Warnings of sets too small for intervals over melodies."""
         sizes = {"validate on": self.search.melodies.validation, "test on": self.search.test}
         return [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from os import PathLike
@@ -48,6 +49,8 @@ _READERS: dict[str, Callable[[bytes], MelodyLine]] = {
     ".mxl": read_mxl,
     ".xml": read_musicxml,
 }
+
+_PLURAL_OF_REPAIR = re.compile(r"\b(gap|length|message|note|track)s\b")
 
 
 @dataclass(frozen=True)
@@ -184,7 +187,7 @@ def _fit(name: str, line: MelodyLine, options: TuneOptions) -> Iterator[_Tune | 
     line = fit_to_piano(line, options.outside)
     pitches = encode_pitches(line.pitches)
     durations = np.array(line.durations, dtype=np.int64)
-    repairs = [f"{count} {what}" for what, count in (+line.repairs).items()]
+    repairs = [_repair_text(kind, count) for kind, count in (+line.repairs).items()]
     key = hashlib.sha256(pitches.astype("<i8").tobytes()).hexdigest()
     n_notes = len(pitches)
     if n_notes > options.max_notes and options.too_long == "cut":
@@ -201,6 +204,12 @@ def _fit(name: str, line: MelodyLine, options: TuneOptions) -> Iterator[_Tune | 
         else:
             noted = [Repair(piece_name, repair) for repair in repairs]
             yield _Tune(piece_name, piece, ticks, key, noted)
+
+
+def _repair_text(kind: str, count: int) -> str:
+    """Number and kind of repairs; the kind's first plural noun is made to fit the number."""
+    fitting = _PLURAL_OF_REPAIR.sub(r"\1", kind, count=1) if count == 1 else kind
+    return f"{count} {fitting}"
 
 
 def _drop_near_duplicates(tunes: list[_Tune]) -> tuple[list[_Tune], list[Skipped]]:

@@ -5,7 +5,7 @@ import torch
 from chromasonic.errors import DeviceError
 from chromasonic.plural import counted
 from chromasonic.tuning.executors.machine import visible_gpus
-from chromasonic.tuning.executors.place import Place
+from chromasonic.tuning.executors.place import ExecutorConfig
 
 
 def choose_device(name: str) -> torch.device:
@@ -48,7 +48,7 @@ def gpus_of(device: torch.device) -> tuple[str, ...]:
     return gpus if device.index is None else gpus[device.index : device.index + 1]
 
 
-def trial_device(device: torch.device, place: Place) -> torch.device:
+def trial_device(device: torch.device, place: ExecutorConfig) -> torch.device:
     """The device inside a trial: one that has a GPU of its own sees no other, as number 0."""
     sees_one = place.executor == "ray" or (place.executor == "process" and place.gpus)
     return torch.device(device.type) if sees_one else device

@@ -14,15 +14,12 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from chromasonic.melody_generation.data.batches import IGNORED, transpose_randomly
 from chromasonic.melody_generation.data.melodies import Melodies
-from chromasonic.melody_generation.data.synthetic import create_training_data
 from chromasonic.melody_generation.models.check import OutputKind
 from chromasonic.melody_generation.training.randomness import RandomState
 from chromasonic.melody_generation.training.scoring import batches_for, predict, score
 from chromasonic.tuning.endings import Ending
 from chromasonic.tuning.objective import Epoch
 from chromasonic.tuning.seeds import derive_seed
-
-__all__ = ["TrainingSettings", "create_training_data", "train"]
 
 LARGEST_GRADIENT_NORM = 1.0
 WARM_UP_FRACTION = 0.05

@@ -192,7 +192,7 @@ def test_a_riff_wrapper_is_taken_off():
     inside = header() + track(notes([60, 62]), END)
     read = read_midi(b"RIFF\0\0\0\0RMIDdata" + len(inside).to_bytes(4, "little") + inside)
     assert read.pitches == [60, 62]
-    assert read.repairs["unwrapped from RIFF"] == 1
+    assert read.repairs["RIFF wrapper removed"] == 1
 
 
 def test_a_truncated_file_gives_what_is_whole():

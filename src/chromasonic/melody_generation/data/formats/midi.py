@@ -157,7 +157,9 @@ def _read_header(content: bytes, repairs: Counter[str]) -> _Header:
         raise UnusableTune("not MIDI", "no MIDI header" if content else "the file is empty")
     if start > 0:
         repairs[
-            "unwrapped from RIFF" if content[:4] == b"RIFF" else "bytes before the header"
+            "RIFF wrapper removed"
+            if content[:4] == b"RIFF"
+            else "prefix before the header skipped"
         ] += 1
     length = int.from_bytes(content[start + 4 : start + 8], "big")
     end = start + 8 + length if 6 <= length <= _PREAMBLE else start + 14
@@ -192,7 +194,7 @@ def _track_chunks(content: bytes, position: int, repairs: Counter[str]) -> Itera
             end = following if following >= 0 else len(content)
         yield content[start:end]
         position = end
-    repairs["more than 65535 tracks"] += 1
+    repairs["track limit of 65535 reached"] += 1
 
 
 def _can_follow_track(rest: bytes) -> bool:
@@ -210,7 +212,7 @@ def _next_track(content: bytes, position: int, repairs: Counter[str]) -> int:
         position += 8 + length
     found = content.find(b"MTrk", position)
     if found > position:
-        repairs["bytes between tracks"] += 1
+        repairs["gaps between tracks skipped"] += 1
     return found
 
 
