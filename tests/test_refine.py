@@ -169,7 +169,9 @@ def test_a_search_in_a_database_is_refined_and_gone_on_from(search, run, tmp_pat
     url = sqlite_url(tmp_path / "all.db")
     for name in ("one", "two"):
         search("--storage", url, "--study-name", name, n_trials=12)
-    assert "Give --study-name" in one_line(run("refine", "--from", "results", "--storage", url))
+    assert "Give the name as --study-name" in one_line(
+        run("refine", "--from", "results", "--storage", url)
+    )
     done = run("refine", "--from", "results", "--storage", url, "--study-name", "two")
     words = next_command(done)
     assert words[words.index("--from") :][:4] == ["--from", url, "--from-study", "two"]
@@ -191,7 +193,7 @@ def test_few_trials_and_trials_that_all_failed_change_nothing(search, run):
 @pytest.mark.parametrize("command", [("refine",), ("tune", "mine:cost", "--space", "space.toml")])
 def test_a_folder_without_a_search_is_one_line(run, tmp_path, command):
     line = one_line(run(*command, "--from", "nowhere"))
-    assert "there must be a search in nowhere, but it has no study.db" in line
+    assert "no search results found in nowhere: it has neither study.db" in line
     assert not (tmp_path / "nowhere").exists()
     assert not (tmp_path / "tuning_results").exists()
 
@@ -207,7 +209,7 @@ def test_a_search_without_a_name_for_its_objective_says_how_to_go_on_from_python
     tune(lambda params: params["x"], {"x": (0.0, 1.0)}, 3, executor="inline", output_dir="results")
     done = run("refine", "--from", "results")
     assert done.exit_code == 0
-    assert "To go on, give tune or optimize this space, earlier=read_session(...), n_trials=6" in (
+    assert "To go on, give tune or optimize this space, earlier=load_result(...), n_trials=6" in (
         done.output
     )
 
@@ -215,7 +217,7 @@ def test_a_search_without_a_name_for_its_objective_says_how_to_go_on_from_python
 def test_refine_looks_where_a_search_leaves_its_results_unless_told_otherwise(run):
     done = run("refine")
     assert done.exit_code == 2
-    assert "must be a search in hyperparameter_search_results" in done.stderr
+    assert "no search results found in hyperparameter_search_results" in done.stderr
 
 
 @pytest.mark.slow
@@ -283,7 +285,7 @@ def test_a_melody_search_is_refined_and_gone_on_from(run, tmp_path):
 
 
 def test_a_best_trial_of_an_earlier_search_has_no_weights_here(tmp_path):
-    from chromasonic.melody_generation.training.loop import create_training_data
+    from chromasonic.melody_generation.training import create_training_data
 
     data = create_training_data(20, 12, 12, 0.8)
     space = HyperparameterSearchSpace.from_space(
@@ -371,11 +373,11 @@ def test_a_refined_space_is_no_worse_where_the_first_one_held_the_optimum():
 
 
 def test_a_search_without_a_trial_leads_to_a_command_that_runs(run, search, monkeypatch):
-    from chromasonic.tuning.session import read_session
+    from chromasonic.tuning.session import load_result
 
     search(n_trials=1)
-    empty = dataclasses.replace(read_session(Path("results"), None), trials=())
-    monkeypatch.setattr("chromasonic.tuning.session.read_session", lambda *a, **k: empty)
+    empty = dataclasses.replace(load_result(Path("results"), None), trials=())
+    monkeypatch.setattr("chromasonic.tuning.session.load_result", lambda *a, **k: empty)
     done = run("refine", "--from", "results")
     assert done.exit_code == 0, done.output
     assert "--n-trials 1" in done.output

@@ -12,7 +12,7 @@ from chromasonic.errors import ObjectiveError
 from chromasonic.search import Run, run_search
 from chromasonic.tuning.budget import Budget
 from chromasonic.tuning.executors.machine import visible_gpus
-from chromasonic.tuning.executors.place import Place
+from chromasonic.tuning.executors.place import ExecutorConfig
 from chromasonic.tuning.named_objective import identity_of, objective_named
 from chromasonic.tuning.objective import Negated, Objective
 from chromasonic.tuning.records import MAXIMIZE, SearchResult
@@ -140,7 +140,7 @@ def tune(
     gpus = visible_gpus() if executor == "process" else ()
     run = Run(
         Budget(n_trials, timeout, patience, target),
-        Place(executor, jobs, threads, gpus, memory_limit, address, gpus_per_trial),
+        ExecutorConfig(executor, jobs, threads, gpus, memory_limit, address, gpus_per_trial),
         TrialRules(deterministic, trial_timeout, stall_timeout, on_oom),
     )
     minimised = Negated(named) if maximize else named

@@ -13,12 +13,13 @@ from chromasonic.reporting.text import beginning_lines, ending_lines
 from chromasonic.tuning.budget import Budget
 from chromasonic.tuning.cancellation import Cancellations
 from chromasonic.tuning.driver import Driver
-from chromasonic.tuning.executors.place import Place
+from chromasonic.tuning.executors.place import ExecutorConfig
 from chromasonic.tuning.interrupt import Interrupt
 from chromasonic.tuning.objective import Objective
 from chromasonic.tuning.observers import Observer
 from chromasonic.tuning.records import SearchResult, read_result
 from chromasonic.tuning.rules import TrialRules
+from chromasonic.tuning.search_folder import SearchFolder
 from chromasonic.tuning.session import SearchPlan, Session, open_session
 
 MoreObservers = Callable[[Session, SearchResult], Iterable[Observer]]
@@ -36,7 +37,7 @@ class Run:
     """
 
     budget: Budget
-    place: Place
+    place: ExecutorConfig
     rules: TrialRules
     settings: tuple[tuple[str, str], ...] = ()
 
@@ -90,7 +91,7 @@ def run_search(
                 rules=run.rules,
                 observers=[*more, *([files] if files else []), progress],
                 interrupt=interrupt,
-                checkpoints=plan.output_dir and plan.output_dir / "checkpoints",
+                checkpoints=plan.output_dir and SearchFolder(plan.output_dir).checkpoints,
                 settings={
                     "sampler": plan.sampler,
                     "pruner": plan.pruner,

@@ -108,7 +108,7 @@ def test_what_is_not_reached_counts_as_longer_than_all_evaluations():
     assert (needed.low, needed.high) == (3, math.inf)
     text = str(SearchComparison(values, maximize=False))
     assert "to reach 2, the median best of a search after 3:" in text
-    needed = SearchComparison(values, maximize=False)._in_words(needed)
+    needed = SearchComparison(values, maximize=False)._evaluations_text(needed)
     assert needed == "not reached in 3, 95 % interval [3, not reached in 3]; by 3 of 7 repeats"
 
 

@@ -225,7 +225,7 @@ def test_an_exception_carries_the_result_so_far():
 
 @pytest.fixture
 def heeded_ctrl_c():
-    """What runs in the background of a shell has the signal ignored."""
+    """A background job of a shell ignores the signal."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

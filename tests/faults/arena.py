@@ -153,7 +153,7 @@ class Arena:
         return facts
 
     def _has_tables(self):
-        """Whether the search has made them all: it may be about to, and whoever looks must not."""
+        """True once the search has made them all; looking must not create them."""
         engine = sqlalchemy.create_engine(self.url, poolclass=sqlalchemy.NullPool)
         try:
             with engine.connect() as connection:

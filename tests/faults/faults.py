@@ -1,4 +1,4 @@
-"""What may happen to a search, and what must come of it."""
+"""Faults of a search, and the outcome that each must have."""
 
 import contextlib
 import shutil

@@ -29,7 +29,7 @@ from faults import endings  # noqa: E402
 
 
 def kill_a_node(number, seed, longest_s, node):
-    """What came of one search, and the node that has taken the place of the killed one."""
+    """Outcome of one search, and the node that replaced the killed one."""
     rng = random.Random(f"{seed} ray node {number}")
     arena = Arena(HOME / f"arena_{number}", options=["--executor", "ray", "--address", ADDRESS])
     arena.begin()

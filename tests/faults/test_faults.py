@@ -58,7 +58,7 @@ def arena_in(tmp_path, storage, **options):
 
 
 def _fault(kind, request):
-    """What happens, and the URL of the storage it happens to."""
+    """A fault, and the URL of its storage."""
     if kind in INSIDE:
         return inside(kind), None
     if kind != "postgresql_killed":

@@ -6,13 +6,13 @@ import pytest
 from chromasonic.reporting.result_files import (
     BEST_FILE,
     REPORT_FILE,
-    RESULTS_FILE,
     ResultFiles,
     package_versions,
     to_json,
     write_result_files,
 )
 from chromasonic.reporting.text import report
+from chromasonic.tuning.search_folder import RESULTS_FILE
 
 
 class Clock:

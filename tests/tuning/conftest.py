@@ -51,7 +51,7 @@ class Recorder(Observer):
             self.interrupt.request()
 
     def on_warning(self, message):
-        self.told.append(("trouble", message))
+        self.told.append(("warning", message))
 
     def on_trial_end(self, record, checkpoint):
         content = sorted(path.name for path in checkpoint.iterdir()) if checkpoint else None

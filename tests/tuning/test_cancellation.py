@@ -5,8 +5,9 @@ import pytest
 
 from chromasonic.errors import StudyError
 from chromasonic.tuning import cancellation
-from chromasonic.tuning.cancellation import FOLDER, Cancellations
-from chromasonic.tuning.session import LOCK_FILE, require_running
+from chromasonic.tuning.cancellation import Cancellations
+from chromasonic.tuning.search_folder import SearchFolder
+from chromasonic.tuning.session import require_running
 from chromasonic.tuning.storage.opening import sole_driver
 
 
@@ -84,7 +85,7 @@ def test_requests_that_cannot_be_read_end_no_search(tmp_path, monkeypatch, alway
 def test_what_is_no_number_is_no_request(tmp_path, always_looks):
     search = Cancellations(tmp_path)
     search.request(3)
-    (tmp_path / FOLDER / "note.txt").touch()
+    (SearchFolder(tmp_path).cancellations / "note.txt").touch()
     assert search.take() == {3}
 
 
@@ -110,15 +111,15 @@ def test_the_folder_is_not_looked_at_all_the_time(tmp_path, monkeypatch):
 
 
 def test_a_search_runs_where_its_lock_is_held(tmp_path):
-    with pytest.raises(StudyError, match="there must be a search running in"):
+    with pytest.raises(StudyError, match="no search is running in"):
         require_running(tmp_path)
-    with sole_driver(tmp_path / LOCK_FILE):
+    with sole_driver(SearchFolder(tmp_path).lock):
         require_running(tmp_path)
-    with pytest.raises(StudyError, match="there must be a search running in"):
+    with pytest.raises(StudyError, match="no search is running in"):
         require_running(tmp_path)
 
 
 def test_asking_whether_a_search_runs_makes_no_directory(tmp_path):
-    with pytest.raises(StudyError, match=r"but there is none\. Give the --output-dir"):
+    with pytest.raises(StudyError, match=r"no search is running in .*\. Give the output dir"):
         require_running(tmp_path / "nowhere")
     assert list(tmp_path.iterdir()) == []

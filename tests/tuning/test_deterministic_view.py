@@ -7,7 +7,7 @@ from optuna.samplers import TPESampler
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState, create_trial
 
-from chromasonic.tuning.deterministic_view import StorageAsOf, StudyAsOf
+from chromasonic.tuning.deterministic_view import VisibleStorage, VisibleStudy
 from chromasonic.tuning.study import PREFIX
 
 N_TRIALS = 12
@@ -47,7 +47,7 @@ def expected_states(study, number, slots):
 
 @pytest.mark.parametrize("slots", [1, 2, 3, 20])
 def test_a_trial_sees_early_ones_as_they_are_and_late_ones_as_running(study, slots):
-    view = StorageAsOf(study._storage, slots)
+    view = VisibleStorage(study._storage, slots)
     for number in range(N_TRIALS + 1):
         view.number = number
         seen = view.get_all_trials(study._study_id)
@@ -58,7 +58,7 @@ def test_a_trial_sees_early_ones_as_they_are_and_late_ones_as_running(study, slo
 
 
 def test_trials_that_were_given_are_known_to_all_that_begin(study):
-    view = StorageAsOf(study._storage, slots=5, n_given=4)
+    view = VisibleStorage(study._storage, slots=5, n_given=4)
     for number in range(4, N_TRIALS + 1):
         view.number = number
         n_known = max(4, number - 4)
@@ -69,7 +69,7 @@ def test_trials_that_were_given_are_known_to_all_that_begin(study):
 
 
 def test_of_a_late_trial_nothing_is_seen_but_what_was_proposed(study):
-    view = StorageAsOf(study._storage, 4)
+    view = VisibleStorage(study._storage, 4)
     view.number = 6
     for late in view.get_all_trials(study._study_id)[3:6]:
         real = study.trials[late.number]
@@ -83,7 +83,7 @@ def test_of_a_late_trial_nothing_is_seen_but_what_was_proposed(study):
 @pytest.mark.parametrize("deepcopy", [True, False])
 @pytest.mark.parametrize("states", [None, (), *((state,) for state in TrialState)])
 def test_trials_are_chosen_by_the_state_that_is_seen(study, states, deepcopy):
-    view = StorageAsOf(study._storage, 3)
+    view = VisibleStorage(study._storage, 3)
     for number in range(N_TRIALS + 1):
         view.number = number
         seen = view.get_all_trials(study._study_id, deepcopy=deepcopy, states=states)
@@ -97,7 +97,7 @@ def test_trials_are_chosen_by_the_state_that_is_seen(study, states, deepcopy):
 
 def test_what_is_seen_may_be_changed_without_harm(study):
     before = [content_of(trial) for trial in study.trials]
-    view = StorageAsOf(study._storage, 3)
+    view = VisibleStorage(study._storage, 3)
     view.number = N_TRIALS
     for trial in view.get_all_trials(study._study_id):
         trial.params["x"] = 99.0
@@ -111,12 +111,12 @@ def content_of(trial):
 
 
 def test_with_one_slot_all_before_is_seen_as_it_is(study):
-    seen = StudyAsOf(study, 1).seen_by(7).trials
+    seen = VisibleStudy(study, 1).seen_by(7).trials
     assert seen == study.trials[:8]
 
 
 def test_what_is_derived_from_trials_obeys_the_view(study):
-    view = StudyAsOf(study, 3)
+    view = VisibleStudy(study, 3)
     for number in range(4, N_TRIALS):
         complete = [t for t in study.trials[: number - 2] if t.state is TrialState.COMPLETE] + [
             t for t in study.trials[number : number + 1] if t.state is TrialState.COMPLETE
@@ -127,14 +127,14 @@ def test_what_is_derived_from_trials_obeys_the_view(study):
 
 
 def test_without_a_number_of_slots_everything_is_seen_as_it_stands(study):
-    assert StudyAsOf(study, None).seen_by(2) is study
+    assert VisibleStudy(study, None).seen_by(2) is study
 
 
 @pytest.mark.parametrize("slots", [None, 1, 2])
 def test_what_has_ended_since_is_seen_by_samplers_that_read_trials_once(slots):
     """TPE asks the study for trials that it has kept; these must not be old ones."""
     study = optuna.create_study(sampler=TPESampler(seed=0))
-    view, seen = StudyAsOf(study, slots), []
+    view, seen = VisibleStudy(study, slots), []
     for number in range(4):
         trial_id = study._storage.create_new_trial(study._study_id)
         kept = view.seen_by(number)._get_trials(

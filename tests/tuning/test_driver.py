@@ -22,7 +22,7 @@ from chromasonic.tuning.objective import Epoch
 from chromasonic.tuning.observers import Observer
 from chromasonic.tuning.pruners import PRUNERS
 from chromasonic.tuning.records import read_result
-from chromasonic.tuning.session import read_session
+from chromasonic.tuning.session import load_result
 from chromasonic.tuning.study import attribute
 
 POINT = {"x": 0.5, "rate": 0.1, "width": 3, "kind": "b"}
@@ -329,8 +329,8 @@ def test_a_pause_on_a_full_disk_queues_the_trial_all_the_same(make_search, tmp_p
     objective = saves_by_raising(OSError("the disk is full"))
     assert search.run(objective, 3, end_after=1, checkpoints=tmp_path) == "interrupted"
     assert [trial.state.name for trial in search.study.trials] == ["WAITING"]
-    trouble = "trial 0 could not write its checkpoint: OSError: the disk is full"
-    assert ("trouble", trouble) in search.told
+    warning = "trial 0 could not write its checkpoint: OSError: the disk is full"
+    assert ("warning", warning) in search.told
 
 
 def test_a_pause_whose_save_is_broken_costs_its_trial_only(make_search, tmp_path):
@@ -663,7 +663,7 @@ def states_in(folder):
 def search_outcome(folder):
     return [
         (t.number, t.ending, t.params, t.value, [row["loss"] for row in t.learning_curve])
-        for t in read_session(folder, "mine").trials
+        for t in load_result(folder, "mine").trials
     ]
 
 
@@ -743,5 +743,5 @@ def test_an_observer_that_cannot_write_after_an_epoch_costs_nothing(
     undisturbed.run(falling, 3)
     assert search.run(falling, 3, observers=[OnAFullDisk(), recorder]) == "n_trials"
     assert search.outcome == undisturbed.outcome
-    trouble = "cannot write the files of the search: OSError: the disk is full"
-    assert [event for event in recorder.told if event[0] == "trouble"] == [("trouble", trouble)]
+    warning = "cannot write the files of the search: OSError: the disk is full"
+    assert [event for event in recorder.told if event[0] == "warning"] == [("warning", warning)]

@@ -81,8 +81,8 @@ def starts(search):
     return {number: numbers.count(number) for number in numbers}
 
 
-def troubles(search):
-    return [event[1] for event in search.told if event[0] == "trouble"]
+def warnings(search):
+    return [event[1] for event in search.told if event[0] == "warning"]
 
 
 # Determinism
@@ -295,7 +295,7 @@ def test_a_killed_trial_is_tried_again_and_ends_as_if_nothing_had_been(
     assert killed.outcome == whole.outcome
     assert starts(killed) == {n: 2 if n in (1, 4) else 1 for n in range(14)}
     reason = "is tried again: the process of the trial was killed by SIGKILL"
-    assert troubles(killed) == [f"trial 1 {reason}", f"trial 4 {reason}"]
+    assert warnings(killed) == [f"trial 1 {reason}", f"trial 4 {reason}"]
 
 
 def test_a_trial_that_is_killed_every_time_ends_as_killed(make_search):
@@ -462,7 +462,7 @@ def test_a_checkpoint_that_cannot_be_read_costs_its_trial_no_more_than_itself(
         file.write_text(file.read_text()[:40])
     assert parts.run(walk, 5, **options) == "n_trials"
     assert parts.outcome == whole.outcome
-    begins_again = [line for line in troubles(parts) if "its checkpoint could not be" in line]
+    begins_again = [line for line in warnings(parts) if "its checkpoint could not be" in line]
     assert len(begins_again) == len(files)
     assert set(starts(parts).values()) == {1, 2}
     assert list(tmp_path.iterdir()) == []
@@ -487,8 +487,8 @@ def test_an_observer_with_a_full_disk_costs_nothing_and_is_told_again(make_searc
     options = {"executor": processes(2), "checkpoints": tmp_path, "observers": [observer]}
     assert search.run(walk, 4, **options) == "n_trials"
     assert endings(search) == ["completed"] * 4
-    trouble = "cannot write the files of trial 1: OSError: the disk is full"
-    assert troubles(search) == [trouble]
+    warning = "cannot write the files of trial 1: OSError: the disk is full"
+    assert warnings(search) == [warning]
     assert sorted(number for number, _ in observer.told) == [0, 2, 3]
     observer.is_full = False
     observer.told.clear()

@@ -9,13 +9,14 @@ from optuna.storages import InMemoryStorage
 
 from chromasonic.bayesopt import Fixed
 from chromasonic.errors import SpaceError, StudyError, StudyInUse, StudyMismatch
+from chromasonic.reporting.result_files import write_result_files
 from chromasonic.tuning.budget import Budget
 from chromasonic.tuning.driver import Driver
 from chromasonic.tuning.executors.inline import InlineExecutor
 from chromasonic.tuning.interrupt import Interrupt
 from chromasonic.tuning.observers import Observer
 from chromasonic.tuning.records import read_result
-from chromasonic.tuning.session import SearchPlan, open_session, read_session
+from chromasonic.tuning.session import SearchPlan, load_result, open_session
 from chromasonic.tuning.storage.opening import sqlite_url
 from chromasonic.tuning.study import Fingerprint, attribute, open_study
 
@@ -25,6 +26,7 @@ HOLDER = """
 import sys, time
 from pathlib import Path
 from chromasonic.bayesopt import Float, Space
+from chromasonic.reporting.result_files import write_result_files
 from chromasonic.tuning.session import SearchPlan, open_session
 from chromasonic.tuning.study import Fingerprint
 
@@ -175,7 +177,7 @@ def test_a_fresh_search_moves_the_files_of_the_old_one_and_nothing_of_the_users(
 
     again = run(make_plan(), 2)
     assert (again["study_name"], again["seed"], len(again.trials)) == ("mine~2", 2, 2)
-    assert len(read_session(results, "mine").trials) == 2
+    assert len(load_result(results, "mine").trials) == 2
     old = optuna.load_study(storage=sqlite_url(results / "study.db"), study_name="mine")
     assert len(old.trials) == 3
 
@@ -296,13 +298,44 @@ def test_a_space_of_constants_can_be_run(make_plan, run, search_space):
 
 def test_a_finished_search_can_be_read_where_it_is(make_plan, run, tmp_path):
     result = run(make_plan(), 3)
-    assert read_session(tmp_path / "results", "mine").trials == result.trials
+    assert load_result(tmp_path / "results", "mine").trials == result.trials
+
+
+def test_a_result_read_from_its_file_is_that_of_the_study(make_plan, run, tmp_path):
+    run(make_plan(), 3)
+    from_study = load_result(tmp_path / "results")
+    write_result_files(from_study, tmp_path / "mailed")
+    from_file = load_result(tmp_path / "mailed")
+    assert from_file.trials == from_study.trials
+    assert from_file.fingerprint == from_study.fingerprint
+    assert from_file.identity == from_study.identity
+    assert dict(from_file.description) == dict(from_study.description)
+    # So a new search can start from it.
+    again = make_plan(output_dir=tmp_path / "next", earlier=from_file)
+    assert len(run(again, 3).trials) == 3
+
+
+def test_the_file_tells_which_of_several_studies_is_meant(make_plan, run, tmp_path):
+    run(make_plan(study_name="first"), 1)
+    run(make_plan(study_name="second"), 2)
+    with pytest.raises(StudyError, match=r"must hold exactly one study, but it holds first, sec"):
+        load_result(tmp_path / "results")
+    write_result_files(load_result(tmp_path / "results", "second"), tmp_path / "results")
+    assert len(load_result(tmp_path / "results").trials) == 2
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"trial_results": [{}]}'])
+def test_a_damaged_results_file_is_told_in_one_line(text, tmp_path):
+    file = tmp_path / "optimization_results.json"
+    file.write_text(text)
+    with pytest.raises(StudyError, match=r"cannot read .*_results.json: .*\. Write it"):
+        load_result(file)
 
 
 def test_reading_where_no_search_is_says_so_and_makes_nothing(make_plan, run, tmp_path):
-    with pytest.raises(StudyError, match=r"there must be a search in .*nowhere, but it has no"):
-        read_session(tmp_path / "nowhere", "mine")
+    with pytest.raises(StudyError, match=r"no search results found in .*nowhere: it has neither"):
+        load_result(tmp_path / "nowhere", "mine")
     assert list(tmp_path.iterdir()) == []
     run(make_plan(), 1)
-    with pytest.raises(StudyError, match=r"a study 'yours' in .*, but it holds mine"):
-        read_session(tmp_path / "results", "yours")
+    with pytest.raises(StudyError, match=r"must hold a study 'yours', but it holds mine"):
+        load_result(tmp_path / "results", "yours")

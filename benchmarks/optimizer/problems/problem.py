@@ -21,7 +21,7 @@ class Problem:
         name: Unique among all problems; also seeds the noise.
         group: `tables`, `noisy`, `synthetic` or `live`.
         space: What is searched.
-        noiseless: The true value at a point, by which a choice is judged.
+        noiseless: The true value at a point, by which a choice is recommend.
         best: The smallest noiseless value there is; None where nobody knows it.
         observe: What a method sees at a point instead of the true value; None: just that.
         n_random: Random points behind `median`; fewer where an evaluation costs time.

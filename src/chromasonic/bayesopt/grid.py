@@ -24,7 +24,7 @@ _TAIL = 0.025
 
 @dataclass(frozen=True)
 class EvaluationsToReach:
-    """How many evaluations a method needs to reach a value, over repeats.
+    """Evaluations that a method needs to reach a value, over repeats.
 
     Attributes:
         median: inf where half of the repeats did not reach it.
@@ -59,7 +59,7 @@ class EvaluationsToReach:
 
 @dataclass(frozen=True)
 class SearchComparison:
-    """What methods found with equally many evaluations.
+    """Comparison of search methods with equally many evaluations.
 
     Attributes:
         values: For each method what it observed, shape (n_repeats, n_evaluations), in the
@@ -107,10 +107,10 @@ class SearchComparison:
                 f"after {self.n_evaluations}:"
             )
             for method, needed in self.evaluations_to_reach(target).items():
-                lines.append(f"  {method}: {self._in_words(needed)}")
+                lines.append(f"  {method}: {self._evaluations_text(needed)}")
         return "\n".join(lines)
 
-    def _in_words(self, needed: EvaluationsToReach) -> str:
+    def _evaluations_text(self, needed: EvaluationsToReach) -> str:
         low, median, high = (
             f"{count:g}" if isfinite(count) else f"not reached in {self.n_evaluations}"
             for count in (needed.low, needed.median, needed.high)
@@ -129,7 +129,7 @@ def compare_searches(
     *,
     maximize: bool = False,
 ) -> SearchComparison:
-    """What each method finds with the same number of evaluations, repeated with other seeds.
+    """Runs each method with the same number of evaluations, repeated with other seeds.
 
     Args:
         objective: Gets a dict of parameters and returns a number; it is evaluated up to
@@ -229,7 +229,7 @@ def _combinations(space: Space, levels: Levels) -> Iterator[dict[str, Value]]:
 
 
 def _size(space: Space, levels: Levels) -> int:
-    """How many points `_combinations` gives."""
+    """Number of points that `_combinations` gives."""
     return sum(
         prod(len(levels[name]) for name in active if name not in choice)
         for choice, active in _branches(space, levels)

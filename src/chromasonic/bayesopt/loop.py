@@ -21,9 +21,9 @@ from chromasonic.bayesopt.analysis.stopping import (
 from chromasonic.bayesopt.gp.kernels import kernel_named
 from chromasonic.bayesopt.initial_design import design_named
 from chromasonic.bayesopt.optimizer import Optimizer
-from chromasonic.bayesopt.result import OptimizationResult, losses_of, tell_loss
+from chromasonic.bayesopt.result import OptimizationResult, losses_of, tell_finite_loss
 from chromasonic.bayesopt.space import Params, Space, Value
-from chromasonic.bayesopt.space.encoded import Lattice
+from chromasonic.bayesopt.space.encoded import EncodedSpace
 from chromasonic.bayesopt.space.values import is_integer, is_number, is_real
 
 _N_ANCHORS = 5
@@ -87,20 +87,20 @@ def find_next_point(
         )
     best_f = float(losses[np.isfinite(losses)].min())
     space = Space.from_bounds(bounds)
-    lattice, generator = Lattice(space), np.random.default_rng(rng)
+    encoded, generator = EncodedSpace(space), np.random.default_rng(rng)
 
     def score(U: Matrix) -> Vector:
         mean, std = gp.predict(U, return_std=True)
         return score_of(mean, std, best_f, xi=xi, kappa=kappa)
 
     known = _points_fitted_on(gp, len(space))
-    pool = np.vstack([known, lattice.random(_EFFORT.n_random, generator)])
+    pool = np.vstack([known, encoded.random(_EFFORT.n_random, generator)])
     mean, _ = gp.predict(pool, return_std=True)
     anchors = pool[np.argsort(mean, kind="stable")[:_N_ANCHORS]]
-    taken = set(lattice.keys(known))
-    best = best_point(lattice, score, anchors, taken, generator, _EFFORT)
+    taken = set(encoded.keys(known))
+    best = best_point(encoded, score, anchors, taken, generator, _EFFORT)
     if best is None:
-        best = best_point(lattice, score, anchors, set(), generator, _EFFORT)
+        best = best_point(encoded, score, anchors, set(), generator, _EFFORT)
     assert best is not None  # nothing was taken
     return space.decode(best[None])[0]
 
@@ -239,7 +239,7 @@ def _show_once(space: Space) -> None:
 
 @dataclass(frozen=True)
 class _Rules:
-    """When a search stops, as the user said."""
+    """Stopping rules of a search, as the user set them."""
 
     n_iterations: int
     patience: int | None
@@ -248,7 +248,7 @@ class _Rules:
 
 
 class _Search:
-    """What was evaluated so far, and the optimizer that was told."""
+    """Evaluations so far, and the optimizer that has them."""
 
     def __init__(
         self, space: Space, seed: int, maximize: bool, settings: Mapping[str, Any]
@@ -267,7 +267,7 @@ class _Search:
         proposal = self._optimizer.ask()
         y = as_value(objective(dict(proposal.params)))
         self._observed.append((proposal.params, y))
-        tell_loss(self._optimizer, proposal, self._losses()[-1])
+        tell_finite_loss(self._optimizer, proposal, self._losses()[-1])
 
     def result(self, stopped_by: StoppedBy | None = None) -> OptimizationResult:
         """A copy of what is known."""
@@ -310,7 +310,7 @@ class _Search:
             return None
         surrogate = self._optimizer.surrogate()
         rng = np.random.default_rng((self._seed, len(losses), _GAIN))
-        X = candidates(Lattice(self._space), surrogate, self._space.encode(points), rng)
+        X = candidates(EncodedSpace(self._space), surrogate, self._space.encode(points), rng)
         return expected_gain(surrogate, X, len(points), rng).of(n_evaluations)
 
     def _losses(self) -> list[float]:
@@ -318,7 +318,7 @@ class _Search:
 
 
 def as_value(value: Any) -> float:
-    """What an objective returned, as a float.
+    """Converts the return value of an objective to a float.
 
     Raises:
         TypeError: If it is not a number; None, text and booleans are none.

@@ -83,12 +83,12 @@ class Optimizer:
 
     @property
     def observations(self) -> list[Observation]:
-        """What was told, in the order of proposals."""
+        """Observations, in the order of proposals."""
         return [self._observations[number] for number in sorted(self._observations)]
 
     @property
     def running(self) -> list[Proposal]:
-        """What was asked and not yet told."""
+        """Proposals without a value yet."""
         return [Proposal(number, dict(params)) for number, params in self._running.items()]
 
     @overload

@@ -1,4 +1,4 @@
-"""Where to look next: a function of the space, what is known, what runs, seed and number.
+"""Proposals as a pure function of space, observations, running points, seed and number.
 
 Nothing but these decides, so that a search that was interrupted goes on as if it had not been.
 """
@@ -23,10 +23,10 @@ from chromasonic.bayesopt.gp.features import Features
 from chromasonic.bayesopt.gp.kernels import kernel_named
 from chromasonic.bayesopt.initial_design import design_named
 from chromasonic.bayesopt.space import Params, Space, Value
-from chromasonic.bayesopt.space.encoded import Lattice
+from chromasonic.bayesopt.space.encoded import EncodedSpace
 from chromasonic.bayesopt.surrogate.observations import Observation
 from chromasonic.bayesopt.surrogate.surrogate import FittedSurrogate
-from chromasonic.bayesopt.surrogate.surrogates import Beliefs
+from chromasonic.bayesopt.surrogate.surrogates import Surrogates
 from chromasonic.errors import SpaceError
 
 Array = NDArray[np.float64]
@@ -40,7 +40,7 @@ _LOOKS_PER_BRANCH = 2
 
 @dataclass(frozen=True)
 class Strategy:
-    """How proposals are made.
+    """Settings of the proposals.
 
     Attributes:
         n_initial: Points proposed before the model is asked, given ones included; None: what the
@@ -106,10 +106,10 @@ class Proposer:
         self._strategy = strategy
         self._seed = seed
         self._n_initial = strategy.n_initial or _usual_count(space)
-        self._lattice = Lattice(space)
+        self._encoded = EncodedSpace(space)
         self._features = Features(space)
-        self._beliefs = Beliefs(self._features, strategy.kernel)
-        self._encoded: dict[int, tuple[Params, Array]] = {}
+        self._surrogates = Surrogates(self._features, strategy.kernel)
+        self._rows: dict[int, tuple[Params, Array]] = {}
         self._start = start or self._designed
         self._design: Array | None = None
 
@@ -129,13 +129,13 @@ class Proposer:
         rng = np.random.default_rng([self._seed, number])
         known = self._encode({o.number: o.params for o in observations})
         pending = self._encode(running)
-        taken = set(self._lattice.keys(np.vstack([known, pending])))
+        taken = set(self._encoded.keys(np.vstack([known, pending])))
         if number < self._n_initial:
             u = self._initial(number - len(strategy.initial_points), taken, rng)
         else:
             u = self._chosen(observations, known, pending, taken, rng)
         if u is None:
-            u = self._lattice.random(1, rng)[0]
+            u = self._encoded.random(1, rng)[0]
         return self._decode(u)
 
     def within(self, places: Mapping[str, Array]) -> "Proposer":
@@ -146,7 +146,7 @@ class Proposer:
         """
         narrowed = copy(self)
         columns = list(self._space)
-        narrowed._lattice = self._lattice.within(
+        narrowed._encoded = self._encoded.within(
             {columns.index(name): open_places for name, open_places in places.items()}
         )
         return narrowed
@@ -158,13 +158,13 @@ class Proposer:
             ValueError: If no observation has a finite value.
         """
         known = self._encode({o.number: o.params for o in observations})
-        return self._beliefs.surrogate(observations, known)
+        return self._surrogates.surrogate(observations, known)
 
     def _initial(self, index: int, taken: set[bytes], rng: np.random.Generator) -> Array | None:
-        u: Array = self._lattice.snap(self._start(index)[None])[0]
-        if self._lattice.keys(u[None])[0] not in taken:
+        u: Array = self._encoded.snap(self._start(index)[None])[0]
+        if self._encoded.keys(u[None])[0] not in taken:
             return u
-        return best_point(self._lattice, partial(_anywhere, rng), u[None], taken, rng)
+        return best_point(self._encoded, partial(_anywhere, rng), u[None], taken, rng)
 
     def _designed(self, index: int) -> Array:
         if self._design is None:
@@ -178,8 +178,8 @@ class Proposer:
         rng = np.random.default_rng(self._seed)
         draw = design_named(strategy.initial_design)
         if strategy.initial_design == "random":
-            return draw(n, self._lattice.d, rng)
-        return np.vstack([np.full(self._lattice.d, 0.5), draw(n - 1, self._lattice.d, rng)])
+            return draw(n, self._encoded.d, rng)
+        return np.vstack([np.full(self._encoded.d, 0.5), draw(n - 1, self._encoded.d, rng)])
 
     def _chosen(
         self,
@@ -190,15 +190,15 @@ class Proposer:
         rng: np.random.Generator,
     ) -> Array | None:
         strategy = self._strategy
-        surface = self._beliefs.surface(
+        acquisition_function = self._surrogates.acquisition_function(
             observations, known, pending, strategy.acquisition, strategy.xi, strategy.kappa
         )
-        if surface is None:
+        if acquisition_function is None:
             return self._far_from(np.vstack([known, pending]), taken, rng)
         effort = Effort()
-        ascend = gradient_ascent(surface, self._lattice, effort.ascent_steps)
-        anchors = self._beliefs.anchors(observations, known, _N_ANCHORS)
-        return best_point(self._lattice, surface, anchors, taken, rng, effort, ascend)
+        ascend = gradient_ascent(acquisition_function, self._encoded, effort.ascent_steps)
+        anchors = self._surrogates.anchors(observations, known, _N_ANCHORS)
+        return best_point(self._encoded, acquisition_function, anchors, taken, rng, effort, ascend)
 
     def _far_from(self, U: Array, taken: set[bytes], rng: np.random.Generator) -> Array | None:
         Z = self._features(U)
@@ -210,24 +210,24 @@ class Proposer:
             nearest: Array = np.einsum("ijk,ijk->ij", gaps, gaps).min(axis=1)
             return nearest
 
-        return farthest_point(self._lattice, distance, taken, rng)
+        return farthest_point(self._encoded, distance, taken, rng)
 
     def _encode(self, points: Mapping[int, Params]) -> Array:
         """Rows of the cube; those of a number seen before with the same values are kept."""
         rows = []
         for number, params in points.items():
-            kept = self._encoded.get(number)
+            kept = self._rows.get(number)
             if kept is None or kept[0] is not params:
                 kept = (params, self._space.encode([params])[0])
-                self._encoded[number] = kept
+                self._rows[number] = kept
             rows.append(kept[1])
-        return np.array(rows).reshape(len(rows), self._lattice.d)
+        return np.array(rows).reshape(len(rows), self._encoded.d)
 
     def _decode(self, u: Array) -> dict[str, Value]:
         try:
             return self._space.decode(u[None])[0]
         except SpaceError:
-            return self._space.decode(self._lattice.filled(u[None]))[0]
+            return self._space.decode(self._encoded.filled(u[None]))[0]
 
 
 def _usual_count(space: Space) -> int:

@@ -1,4 +1,4 @@
-"""What a search found, and what follows from it.
+"""Result of an optimization.
 
 Symbols:
     X_observed   points evaluated, dicts
@@ -26,7 +26,7 @@ _REGRET = 2
 
 @dataclass(frozen=True)
 class OptimizationResult:
-    """What a search found; unpacks as `X_observed, y_observed`.
+    """Result of an optimization; unpacks as `X_observed, y_observed`.
 
     Attributes:
         X_observed: The points evaluated, in order.
@@ -60,7 +60,7 @@ class OptimizationResult:
 
     @property
     def best_index(self) -> int | None:
-        """Which point has the best value, the first of equals; None without a finite one."""
+        """Index of the best value, the first of equals; None without a finite one."""
         losses = np.array(losses_of(self.y_observed, self.maximize))
         return int(np.nanargmin(losses)) if np.isfinite(losses).any() else None
 
@@ -98,7 +98,7 @@ class OptimizationResult:
 
     @cached_property
     def importance(self) -> list[ParameterImportance] | None:
-        """What each parameter explains, the most important first; None: not enough data."""
+        """Importance of each parameter, the largest first; None if there is not enough data."""
         return parameter_importance(
             self.space, self.X_observed, self.y_observed, maximize=self.maximize, seed=self.seed
         )
@@ -108,7 +108,7 @@ class OptimizationResult:
         optimizer = Optimizer(self.space, seed=self.seed, **self.settings)
         losses = losses_of(self.y_observed, self.maximize)
         for params, loss in zip(self.X_observed, losses, strict=True):
-            tell_loss(optimizer, params, loss)
+            tell_finite_loss(optimizer, params, loss)
         return optimizer.surrogate()
 
 
@@ -117,7 +117,7 @@ def losses_of(y: Sequence[float], maximize: bool) -> list[float]:
     return [(-v if maximize else v) if math.isfinite(v) else math.nan for v in y]
 
 
-def tell_loss(optimizer: Optimizer, point: Proposal | Params, loss: float) -> None:
+def tell_finite_loss(optimizer: Optimizer, point: Proposal | Params, loss: float) -> None:
     """Tells the optimizer a loss; nan is a failure."""
     if math.isfinite(loss):
         optimizer.tell(point, loss)

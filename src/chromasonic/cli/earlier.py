@@ -1,13 +1,12 @@
 """Result of the earlier search that `--from` names."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from chromasonic.tuning.records import SearchResult
 
 
-def read_earlier(place: str | None, study_name: str | None) -> "SearchResult | None":
+def load_earlier(place: str | None, study_name: str | None) -> "SearchResult | None":
     """Result of the search in a directory or at a database URL; None without a place.
 
     Raises:
@@ -15,8 +14,6 @@ def read_earlier(place: str | None, study_name: str | None) -> "SearchResult | N
     """
     if place is None:
         return None
-    from chromasonic.tuning.session import read_session
+    from chromasonic.tuning.session import load_result
 
-    storage = place if "://" in place else None
-    options = ("--from and the URL of its database", "--from-study")
-    return read_session(Path(place), study_name, storage, options=options)
+    return load_result(place, study_name, options=("--from", "--from-study"))

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 def draw(result: "SearchResult", output_dir: Path) -> None:
     """Writes the plots of a search and says where they are."""
     from chromasonic.reporting.figures import write_plots
+    from chromasonic.tuning.search_folder import SearchFolder
 
-    for path in write_plots(result, output_dir / "plots"):
+    for path in write_plots(result, SearchFolder(output_dir).plots):
         typer.echo(f"Plot: {path}")

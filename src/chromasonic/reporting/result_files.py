@@ -9,33 +9,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from chromasonic.errors import StudyError, one_line
 from chromasonic.reporting.text import read_winner, report
 from chromasonic.tuning.files import write_text
 from chromasonic.tuning.observers import Observer
 from chromasonic.tuning.records import SearchResult, TrialRecord
-
-BEST_FILE = "best_hyperparameters.json"
-RESULTS_FILE = "optimization_results.json"
-REPORT_FILE = "optimization_report.txt"
+from chromasonic.tuning.search_folder import SearchFolder
 
 PACKAGES = ("chromasonic", "optuna", "numpy", "torch")
-_NOT_DESCRIPTION = (
-    "schema_version",
-    "timestamp",
-    "total_time",
-    "best_params",
-    "best_value",
-    "n_trials",
-    "endings",
-    "model_params",
-    "training_params",
-    "importance",
-    "trial_results",
-    "versions",
-)
-"""What the results hold besides the description: it can be had from the trials again."""
-
 LARGEST_SHARE_OF_TIME = 0.01
 SHORTEST_PAUSE_S = 1.0
 
@@ -53,42 +33,15 @@ def write_result_files(result: SearchResult, folder: Path, *, in_full: bool = Tr
     results = {**{key: result[key] for key in keys}, "versions": package_versions()}
     best_keys = ("best_params", "best_value", "model_params", "training_params", "timestamp")
     best = {key: results[key] for key in best_keys}
-    write_text(folder / BEST_FILE, to_json(best))
-    write_text(folder / RESULTS_FILE, to_json(results))
+    write_text(SearchFolder(folder).best, to_json(best))
+    write_text(SearchFolder(folder).results, to_json(results))
     write_report(result, folder, in_full=in_full)
 
 
 def write_report(result: SearchResult, folder: Path, *, in_full: bool = True) -> None:
     """Writes the report alone, with the winner if one has been found."""
     winner = read_winner(folder)
-    write_text(folder / REPORT_FILE, report(result, in_full=in_full, winner=winner))
-
-
-def read_results(path: Path) -> SearchResult:
-    """The result that `write_result_files` wrote.
-
-    Args:
-        path: The directory of a search, or its `optimization_results.json`.
-
-    Raises:
-        StudyError: There is none, or it cannot be read any more.
-    """
-    file = path / RESULTS_FILE if path.is_dir() or not path.suffix else path
-    try:
-        read = json.loads(file.read_text(encoding="utf-8"))
-        trials = tuple(TrialRecord(**row) for row in read["trial_results"])
-        description = {key: read[key] for key in read if key not in _NOT_DESCRIPTION}
-        return SearchResult(trials, read["total_time"], description, read["timestamp"])
-    except FileNotFoundError:
-        raise StudyError(
-            f"results must be those of a search, but there is no {file}. "
-            "Give the --output-dir of one."
-        ) from None
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise StudyError(
-            f"{file} must be as the search wrote it, but cannot be read: {one_line(error)}. "
-            "Write it again with chromasonic report."
-        ) from None
+    write_text(SearchFolder(folder).report, report(result, in_full=in_full, winner=winner))
 
 
 def to_json(value: Any) -> str:

@@ -8,14 +8,13 @@ from typing import Any
 
 from chromasonic.bayesopt.analysis.importance import Effect
 from chromasonic.tuning.records import SearchResult, TrialRecord
-
-WINNER_FILE = "winner.json"
+from chromasonic.tuning.search_folder import SearchFolder
 
 
 def read_winner(folder: Path) -> dict[str, Any] | None:
     """Contents of `winner.json` in a search's directory; None if there is none."""
     try:
-        found: dict[str, Any] = json.loads((folder / WINNER_FILE).read_text(encoding="utf-8"))
+        found: dict[str, Any] = json.loads(SearchFolder(folder).winner.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return found

@@ -4,7 +4,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-FOLDER = ".cancel"
+from chromasonic.tuning.search_folder import SearchFolder
+
 LOOK_EVERY_S = 0.5
 
 
@@ -16,7 +17,7 @@ class Cancellations:
     """
 
     def __init__(self, output_dir: Path | None) -> None:
-        self._folder = output_dir and output_dir / FOLDER
+        self._folder = output_dir and SearchFolder(output_dir).cancellations
         self._next_look = 0.0
 
     def request(self, number: int) -> None:

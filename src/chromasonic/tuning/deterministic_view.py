@@ -1,4 +1,4 @@
-"""A study as one trial may see it, so that what it is told does not depend on who was faster."""
+"""Studies visible to a trial under deterministic scheduling."""
 
 from bisect import bisect_left
 from collections.abc import Container
@@ -16,8 +16,8 @@ GIVEN_OUT = {"grid_id", "search_space"}
 """What a sampler notes with a trial when it proposes it, so that others get another point."""
 
 
-class StorageAsOf(StorageProxy):
-    """With n slots, trial k sees those up to k - n as they ended and later ones as running.
+class VisibleStorage(StorageProxy):
+    """The study visible to trial k: trials up to k - n_slots as finished, later ones as running.
 
     Trials that come after k are hidden. By the time k begins, all up to k - n have ended.
 
@@ -34,7 +34,7 @@ class StorageAsOf(StorageProxy):
         super().__init__(storage)
         self._slots = slots
         self._n_given = n_given
-        self._known: dict[tuple[int, frozenset[TrialState]], _Known] = {}
+        self._known: dict[tuple[int, frozenset[TrialState]], _TrialCache] = {}
         self.number = 0
 
     def get_all_trials(
@@ -47,14 +47,16 @@ class StorageAsOf(StorageProxy):
         every = self._storage.get_all_trials(study_id, deepcopy=False)
         wanted = frozenset(state for state in TrialState if states is None or state in states)
         n_known = max(min(self._n_given, self.number), self.number - self._slots + 1)
-        seen = self._known.setdefault((study_id, wanted), _Known(wanted)).among(every[:n_known])
+        seen = self._known.setdefault((study_id, wanted), _TrialCache(wanted)).among(
+            every[:n_known]
+        )
         if TrialState.RUNNING in wanted:
             seen += [_as_running(trial) for trial in every[n_known : self.number]]
         seen += [t for t in every[self.number : self.number + 1] if t.state in wanted]
         return _copied(seen) if deepcopy else seen
 
 
-class _Known:
+class _TrialCache:
     """The trials with certain states among the first ones of a study, which have all ended.
 
     What has ended changes no more, so each is looked at once: with thousands of trials a pruner
@@ -78,8 +80,8 @@ class _Known:
         return self._chosen[:n_chosen] + late
 
 
-class StudyAsOf:
-    """Gives a study as its trials may see it.
+class VisibleStudy:
+    """Views of a study for its trials.
 
     Args:
         study: The study; its sampler and pruner are used.
@@ -89,9 +91,9 @@ class StudyAsOf:
 
     def __init__(self, study: optuna.Study, slots: int | None, n_given: int = 0) -> None:
         self._study = study
-        self._view: StorageAsOf | None = None
+        self._view: VisibleStorage | None = None
         if slots is not None:
-            self._view = StorageAsOf(study._storage, slots, n_given)
+            self._view = VisibleStorage(study._storage, slots, n_given)
             self._study = optuna.Study(study.study_name, self._view, study.sampler, study.pruner)
 
     def seen_by(self, number: int) -> optuna.Study:
@@ -108,7 +110,7 @@ def _copied(trials: list[FrozenTrial]) -> list[FrozenTrial]:
 
 
 def _as_running(trial: FrozenTrial) -> FrozenTrial:
-    """A trial as it was when it had been proposed and nothing more."""
+    """A trial with its parameters alone, as running."""
     early = copy(trial)
     early.state = TrialState.RUNNING
     early.values = None

@@ -17,7 +17,7 @@ from chromasonic.bayesopt import Space
 from chromasonic.errors import StudyError, StudyInUse
 from chromasonic.tuning.budget import Budget, StopReason
 from chromasonic.tuning.checkpoints import CheckpointFolders
-from chromasonic.tuning.deterministic_view import StudyAsOf
+from chromasonic.tuning.deterministic_view import VisibleStudy
 from chromasonic.tuning.earlier import n_trials_from_earlier
 from chromasonic.tuning.endings import Ending
 from chromasonic.tuning.executors.protocol import (
@@ -116,7 +116,7 @@ class Driver:
         n_given = n_trials_from_earlier(study)
         n_slots = executor.slots if self._rules.deterministic else None
         self._visibility = Visibility(n_slots, n_given)
-        view = StudyAsOf(study, n_slots, n_given)
+        view = VisibleStudy(study, n_slots, n_given)
         self._scheduler = scheduler or QueueAndPruner(study, view.seen_by)
         self._open_ledger = partial(Ledger, study, view, space, settings or {})
         self._ledger: Ledger

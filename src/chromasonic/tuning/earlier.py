@@ -55,7 +55,7 @@ def require_comparable(
     if not earlier.fingerprint:
         raise StudyMismatch(
             "an earlier search must tell what it was started with, but this one does not. "
-            "Take the result of tune or optimize, or of read_session."
+            "Take the result of tune or optimize, or of load_result."
         )
     changed = [name for name in changed_parts(earlier.fingerprint, fingerprint) if name != "space"]
     if accept_changes and fingerprint.acceptable.issuperset(changed):

@@ -9,7 +9,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from chromasonic.bayesopt import Space
-from chromasonic.tuning.deterministic_view import StudyAsOf
+from chromasonic.tuning.deterministic_view import VisibleStudy
 from chromasonic.tuning.distributions import suggest_params
 from chromasonic.tuning.endings import Ending
 from chromasonic.tuning.records import TrialRecord, best_row, has_ended, record_of
@@ -35,7 +35,7 @@ class Ledger:
     def __init__(
         self,
         study: optuna.Study,
-        view: StudyAsOf,
+        view: VisibleStudy,
         space: Space,
         settings: Mapping[str, Any],
     ) -> None:

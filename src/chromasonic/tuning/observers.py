@@ -33,7 +33,7 @@ class Observers:
     """All observers of a search as one; a full disk of theirs ends no search.
 
     Args:
-        observers: Told in this order.
+        observers: TrialData in this order.
     """
 
     def __init__(self, observers: Sequence[Observer]) -> None:

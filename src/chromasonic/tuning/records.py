@@ -23,6 +23,24 @@ from chromasonic.tuning.study import attribute
 SCHEMA_VERSION = 1
 MAXIMIZE = "maximize"
 
+_NOT_DESCRIPTION = {
+    "schema_version",
+    "timestamp",
+    "total_time",
+    "best_params",
+    "best_value",
+    "n_trials",
+    "endings",
+    "model_params",
+    "training_params",
+    "fingerprint",
+    "identity",
+    "importance",
+    "trial_results",
+    "versions",
+}
+"""Keys of a result's dictionary that are no part of its description."""
+
 
 @dataclass(frozen=True)
 class TrialRecord:
@@ -68,6 +86,12 @@ class TrialRecord:
     def origin(self) -> Mapping[str, Any] | None:
         """Study and number in the earlier search that ran it; None if this search ran it."""
         return self.settings.get("from")
+
+    @classmethod
+    def from_dict(cls, read: Mapping[str, Any]) -> "TrialRecord":
+        """The record with this dictionary, as `dataclasses.asdict` gives it or JSON holds it."""
+        curve = [{**row, "loss": _number(row["loss"])} for row in read["learning_curve"]]
+        return cls(**{**read, "learning_curve": curve})
 
     def negated(self) -> "TrialRecord":
         """The same with all losses of the other sign, as a maximised objective gave them."""
@@ -174,8 +198,27 @@ class SearchResult(Mapping[str, Any]):
         return sorted(finished, key=lambda trial: (self.sign * (trial.value or 0), trial.number))
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, as JSON can hold it."""
+        """All of the result, as JSON can hold it; `from_dict` is its inverse."""
         return dict(self)
+
+    @classmethod
+    def from_dict(cls, read: Mapping[str, Any]) -> "SearchResult":
+        """The result with this dictionary, as `to_dict` gives it or a JSON file holds it.
+
+        A loss of null, JSON's nan and infinity, becomes nan. `stopped_by` is None: it belongs to
+        a run, not to a search.
+
+        Raises:
+            KeyError, TypeError: It is not the dictionary of a result.
+        """
+        return cls(
+            trials=tuple(TrialRecord.from_dict(trial) for trial in read["trial_results"]),
+            total_time=read["total_time"],
+            description={key: read[key] for key in read if key not in _NOT_DESCRIPTION},
+            timestamp=read["timestamp"],
+            fingerprint=read.get("fingerprint", {}),
+            identity=read.get("identity"),
+        )
 
     @cached_property
     def _mapping(self) -> dict[str, Any]:
@@ -192,6 +235,8 @@ class SearchResult(Mapping[str, Any]):
             "endings": dict(Counter(trial.ending for trial in self.trials).most_common()),
             "model_params": {k: v for k, v in best_params.items() if k not in training},
             "training_params": {k: v for k, v in best_params.items() if k in training},
+            "fingerprint": self.fingerprint,
+            "identity": self.identity,
             **self.description,
             # It takes its time: `__getitem__` works it out.
             "importance": None,
@@ -260,6 +305,10 @@ def negated_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row of a learning curve with losses of the other sign."""
     losses = {name: _negative(row.get(name)) for name in ("loss", "train_loss")}
     return {**row, **losses}
+
+
+def _number(loss: float | None) -> float:
+    return math.nan if loss is None else loss
 
 
 def _negative(loss: float | None) -> float | None:

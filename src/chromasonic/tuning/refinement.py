@@ -50,7 +50,7 @@ def refine_space(result: SearchResult) -> Refinement:
     if (space := result.space) is None:
         raise StudyError(
             "a result must tell which space was searched, but this one does not. "
-            "Take the result of tune or optimize, or of read_session."
+            "Take the result of tune or optimize, or of load_result."
         )
     effects = {effect.name: effect.total for effect in result.importance or ()} or None
     decisions = refine(space, *result.observations(), effects)

@@ -1,6 +1,6 @@
 """Sessions: a study opened for one driver, locked, seeded, with sampler and pruner."""
 
-import shutil
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ import optuna
 from optuna.storages import BaseStorage, InMemoryStorage
 
 from chromasonic.bayesopt import Space
-from chromasonic.errors import StudyError, StudyInUse
+from chromasonic.errors import StudyError, StudyInUse, one_line
 from chromasonic.tuning.earlier import (
     describe_earlier,
     n_trials_from_earlier,
@@ -21,6 +21,7 @@ from chromasonic.tuning.earlier import (
 from chromasonic.tuning.pruners import choose_pruner
 from chromasonic.tuning.records import SearchResult, read_result
 from chromasonic.tuning.sampling.by_name import choose_sampler, sampler_name
+from chromasonic.tuning.search_folder import RESULTS_FILE, STUDY_FILE, SearchFolder
 from chromasonic.tuning.seeds import derive_seed
 from chromasonic.tuning.storage.lease import Lease, lease_url
 from chromasonic.tuning.storage.mirrored import MirroredStorage
@@ -42,22 +43,6 @@ from chromasonic.tuning.study import (
     set_attribute,
     settle_seed,
 )
-
-STUDY_FILE = "study.db"
-LOCK_FILE = ".search.lock"
-EARLIER_FOLDER = "earlier"
-
-LEFT_BEHIND = (
-    "best_hyperparameters.json",
-    "optimization_results.json",
-    "optimization_report.txt",
-    "best_model",
-    "checkpoints",
-    "plots",
-    "repeats",
-    "winner.json",
-)
-"""What a search leaves besides its study; anything else in the folder is the user's own."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +146,7 @@ def open_session(
         storage = MirroredStorage(patient)
         before = newest_name(storage, plan.study_name)
         if plan.fresh and before is not None and plan.output_dir is not None:
-            _set_aside(plan.output_dir, before)
+            SearchFolder(plan.output_dir).set_aside(before)
         study = open_study(
             storage,
             plan.study_name,
@@ -191,7 +176,7 @@ def _check_earlier(earlier: object) -> None:
 
 
 def _own_storage(output_dir: Path | None) -> str | BaseStorage:
-    return InMemoryStorage() if output_dir is None else sqlite_url(output_dir / STUDY_FILE)
+    return InMemoryStorage() if output_dir is None else sqlite_url(SearchFolder(output_dir).study)
 
 
 def _begin(study: optuna.Study, plan: SearchPlan) -> None:
@@ -202,17 +187,8 @@ def _begin(study: optuna.Study, plan: SearchPlan) -> None:
     set_attribute(study, "begun", True)
 
 
-def _set_aside(output_dir: Path, study_name: str) -> None:
-    """Moves the files of a study to a folder of its own; its database stays."""
-    target = output_dir / EARLIER_FOLDER / study_name
-    for path in (output_dir / name for name in LEFT_BEHIND):
-        if path.exists():
-            target.mkdir(parents=True, exist_ok=True)
-            shutil.move(path, target / path.name)
-
-
 def _locks(plan: SearchPlan, url: str | BaseStorage) -> list[Path]:
-    locks = [] if plan.output_dir is None else [plan.output_dir / LOCK_FILE]
+    locks = [] if plan.output_dir is None else [SearchFolder(plan.output_dir).lock]
     file = None if isinstance(url, BaseStorage) else sqlite_file(url)
     if file is not None:
         # Also where it lies in the output directory: another search may name it by its URL.
@@ -233,57 +209,84 @@ def _quiet_optuna() -> Iterator[None]:
 
 
 def require_running(output_dir: Path) -> None:
-    """Does nothing while a search runs in a directory.
+    """Raises an error unless a search runs in a directory.
 
     Raises:
-        StudyError: None does.
+        StudyError: No search runs there.
     """
     try:
-        with sole_driver(output_dir / LOCK_FILE) if output_dir.is_dir() else nullcontext():
+        with sole_driver(SearchFolder(output_dir).lock) if output_dir.is_dir() else nullcontext():
             pass
     except StudyInUse:
         return
     raise StudyError(
-        f"there must be a search running in {output_dir}, but there is none. "
-        "Give the --output-dir of one."
+        f"no search is running in {output_dir}. Give the output directory of a running search."
     )
 
 
-def read_session(
-    output_dir: Path,
-    study_name: str | None,
-    storage: str | None = None,
+def load_result(
+    place: str | Path,
+    study_name: str | None = None,
     *,
-    options: tuple[str, str] = ("--storage", "--study-name"),
+    options: tuple[str, str] = ("storage", "study_name"),
 ) -> SearchResult:
-    """The result of the newest study of that name, without changing anything.
+    """Loads the result of a search, finished or still running, without changing anything.
 
     Args:
-        output_dir: Where its search left it, if not in `storage`.
-        study_name: What it is called; None for the only one there is.
-        storage: A database URL.
-        options: What gives a storage and a name on the command line, for messages.
+        place: The output directory of the search, its `optimization_results.json`, or the URL of
+            the database that holds its study. In a directory the study is read, or the results
+            file where there is no study.
+        study_name: Name of the study; None for the only one, or for the one of several in a
+            directory whose results file is there.
+        options: Names of the arguments for a database and a study in error messages.
 
     Raises:
-        StudyError: There is none, or there are several.
+        StudyError: There is no such search, there are several, or it cannot be read.
     """
-    file = output_dir / STUDY_FILE
-    if storage is None and not file.exists():
+    if "://" in str(place):
+        return _read_study(str(place), study_name, options[1])
+    path = Path(place)
+    if path.suffix == ".json":
+        return _read_results_file(path)
+    folder = SearchFolder(path)
+    if not folder.study.exists():
+        if folder.results.exists():
+            return _read_results_file(folder.results)
         raise StudyError(
-            f"there must be a search in {output_dir}, but it has no {STUDY_FILE}. "
-            f"Give the directory of a search, or {options[0]}."
+            f"no search results found in {path}: it has neither {STUDY_FILE} nor {RESULTS_FILE}. "
+            f"Give the output directory of a search, or the URL of its database as {options[0]}."
         )
-    url = storage or sqlite_url(file)
+    url = sqlite_url(folder.study)
+    if study_name is None and folder.results.exists() and len(first_names(open_storage(url))) > 1:
+        shown = _read_results_file(folder.results).get("study_name", "")
+        study_name = shown.partition("~")[0] or None
+    return _read_study(url, study_name, options[1])
+
+
+def _read_results_file(file: Path) -> SearchResult:
+    try:
+        return SearchResult.from_dict(json.loads(file.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise StudyError(
+            f"no search results found: there is no {file}. Give the output directory of a search."
+        ) from None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise StudyError(
+            f"cannot read {file}: {one_line(error)}. Write it again with chromasonic report."
+        ) from None
+
+
+def _read_study(url: str, study_name: str | None, option: str) -> SearchResult:
     opened = open_storage(url)
     names = first_names(opened)
     if study_name is None and len(names) == 1:
         study_name = names[0]
     newest = study_name and newest_name(opened, study_name)
     if not newest:
-        wanted = "one study" if study_name is None else f"a study {study_name!r}"
+        wanted = "exactly one study" if study_name is None else f"a study {study_name!r}"
         raise StudyError(
-            f"there must be {wanted} in {safe_url(url)}, "
-            f"but it holds {', '.join(names) or 'none'}. Give {options[1]}."
+            f"{safe_url(url)} must hold {wanted}, but it holds {', '.join(names) or 'none'}. "
+            f"Give the name as {option}."
         )
     with _quiet_optuna():
         return read_result(optuna.load_study(storage=opened, study_name=newest))

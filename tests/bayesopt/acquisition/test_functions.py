@@ -24,7 +24,7 @@ ANY = st.floats(allow_nan=False)
 NUMBERS = st.floats(-1e6, 1e6)
 
 
-class Known:
+class Snapshot:
     """A surrogate whose mean and standard deviation are the two columns of X."""
 
     def predict(self, X, return_std):
@@ -69,24 +69,24 @@ def exact_log_h_and_slope(z):
 def test_expected_improvement_is_the_mean_of_improvements_drawn(xi):
     improvements = np.maximum(0.5 - xi - draws(), 0)
     error = improvements.std(axis=0) / np.sqrt(len(improvements))
-    closed_form = expected_improvement(known(MEAN, STD), Known(), 0.5, xi=xi)
+    closed_form = expected_improvement(known(MEAN, STD), Snapshot(), 0.5, xi=xi)
     assert (np.abs(closed_form - improvements.mean(axis=0)) <= 4 * error + 1e-12).all()
-    log_form = log_expected_improvement(known(MEAN, STD), Known(), 0.5, xi=xi)
+    log_form = log_expected_improvement(known(MEAN, STD), Snapshot(), 0.5, xi=xi)
     np.testing.assert_allclose(np.exp(log_form), closed_form, rtol=1e-12)
 
 
 @pytest.mark.parametrize("xi", [0.0, 0.7])
 def test_probability_of_improvement_is_the_share_of_draws_that_improve(xi):
     share = (draws() < 0.5 - xi).mean(axis=0)
-    closed_form = probability_of_improvement(known(MEAN, STD), Known(), 0.5, xi=xi)
+    closed_form = probability_of_improvement(known(MEAN, STD), Snapshot(), 0.5, xi=xi)
     np.testing.assert_allclose(closed_form, share, atol=4 * 0.5 / np.sqrt(400_000))
 
 
 def test_the_lower_bound_has_the_share_of_draws_below_it_that_kappa_says():
-    bound = lower_confidence_bound(known(MEAN, STD), Known(), kappa=1.0)
+    bound = lower_confidence_bound(known(MEAN, STD), Snapshot(), kappa=1.0)
     below = (draws() < bound).mean(axis=0)
     np.testing.assert_allclose(below, 0.15865525, atol=4 * 0.4 / np.sqrt(400_000))
-    score = upper_confidence_bound(known(MEAN, STD), Known(), kappa=1.0)
+    score = upper_confidence_bound(known(MEAN, STD), Snapshot(), kappa=1.0)
     np.testing.assert_array_equal(score, -bound)
 
 
@@ -153,34 +153,34 @@ def test_being_less_sure_is_never_worth_less(best, mean, std, more):
 
 @given(mean=NUMBERS, std=st.floats(0, 1e3), best=NUMBERS)
 def test_expected_improvement_is_never_negative_nor_below_the_plain_gain(mean, std, best):
-    [improvement] = expected_improvement(known(mean, std), Known(), best)
+    [improvement] = expected_improvement(known(mean, std), Snapshot(), best)
     assert improvement >= max(best - mean, 0)
 
 
 def test_a_point_without_doubt_is_worth_what_it_gains():
     X = known([1.0, 0.0, -2.0], [0.0, 0.0, 0.0])
     with np.errstate(divide="raise", invalid="raise", over="raise"):
-        np.testing.assert_array_equal(expected_improvement(X, Known(), 0.0), [0, 0, 2])
+        np.testing.assert_array_equal(expected_improvement(X, Snapshot(), 0.0), [0, 0, 2])
         np.testing.assert_array_equal(
-            log_expected_improvement(X, Known(), 0.0), [-np.inf, -np.inf, np.log(2)]
+            log_expected_improvement(X, Snapshot(), 0.0), [-np.inf, -np.inf, np.log(2)]
         )
-        np.testing.assert_array_equal(probability_of_improvement(X, Known(), 0.0), [0, 0, 1])
-        np.testing.assert_array_equal(upper_confidence_bound(X, Known()), [-1, 0, 2])
+        np.testing.assert_array_equal(probability_of_improvement(X, Snapshot(), 0.0), [0, 0, 1])
+        np.testing.assert_array_equal(upper_confidence_bound(X, Snapshot()), [-1, 0, 2])
 
 
 def test_the_smallest_doubt_and_the_largest_values_do_no_harm():
     X = known([1e300, -1e300, 1.0, 0.0], [5e-324, 5e-324, 1e-300, 1e-300])
-    improvement = expected_improvement(X, Known(), 0.0)
+    improvement = expected_improvement(X, Snapshot(), 0.0)
     np.testing.assert_allclose(improvement, [0, 1e300, 0, 1e-300 / np.sqrt(2 * np.pi)])
-    log_form = log_expected_improvement(X, Known(), 0.0)
+    log_form = log_expected_improvement(X, Snapshot(), 0.0)
     assert np.isfinite(log_form).all()
     assert log_form[1] == pytest.approx(np.log(1e300))
 
 
 def test_the_log_form_still_ranks_points_whose_improvement_is_rounded_to_zero():
     X = known([50.0, 60.0, 70.0], [1.0, 1.0, 1.0])
-    assert (expected_improvement(X, Known(), 0.0) == 0).all()
-    assert (np.diff(log_expected_improvement(X, Known(), 0.0)) < 0).all()
+    assert (expected_improvement(X, Snapshot(), 0.0) == 0).all()
+    assert (np.diff(log_expected_improvement(X, Snapshot(), 0.0)) < 0).all()
 
 
 def test_an_unknown_name_is_answered_with_those_there_are():

@@ -3,11 +3,11 @@ import pytest
 
 from chromasonic.bayesopt import Categorical, Float, Integer, Space
 from chromasonic.bayesopt.acquisition.maximize import best_point, farthest_point, gradient_ascent
-from chromasonic.bayesopt.space.encoded import Lattice
+from chromasonic.bayesopt.space.encoded import EncodedSpace
 
 NONE = np.empty((0, 3))
-CUBE = Lattice(Space({name: Float(0.0, 1.0) for name in "abc"}))
-GRID = Lattice(Space({name: Integer(0, 15) for name in "abc"}))
+CUBE = EncodedSpace(Space({name: Float(0.0, 1.0) for name in "abc"}))
+GRID = EncodedSpace(Space({name: Integer(0, 15) for name in "abc"}))
 TOP = np.array([0.31, 0.77, 0.52])
 
 
@@ -44,13 +44,13 @@ def test_the_search_looks_closely_around_anchors():
 
 
 def test_taken_points_never_come_back():
-    lattice, taken = Lattice(Space({"n": Integer(1, 7)})), set()
+    encoded, taken = EncodedSpace(Space({"n": Integer(1, 7)})), set()
     for _ in range(7):
-        u = best_point(lattice, lambda U: U[:, 0], NONE[:, :1], taken, np.random.default_rng(1))
-        taken |= set(lattice.keys(u[None]))
+        u = best_point(encoded, lambda U: U[:, 0], NONE[:, :1], taken, np.random.default_rng(1))
+        taken |= set(encoded.keys(u[None]))
     assert len(taken) == 7
     assert (
-        best_point(lattice, lambda U: U[:, 0], NONE[:, :1], taken, np.random.default_rng(1))
+        best_point(encoded, lambda U: U[:, 0], NONE[:, :1], taken, np.random.default_rng(1))
         is None
     )
 
@@ -85,7 +85,7 @@ def test_gradients_move_only_continuous_columns_that_are_there():
             return filled.sum(axis=1), np.ones_like(U)
 
     U = np.array([[0.25, np.nan, 0.2], [0.75, 0.3, 0.2]])
-    moved = gradient_ascent(Uphill(), Lattice(space), 10)(U)
+    moved = gradient_ascent(Uphill(), EncodedSpace(space), 10)(U)
     np.testing.assert_array_equal(moved, [[0.25, np.nan, 1.0], [0.75, 1.0, 1.0]])
 
 

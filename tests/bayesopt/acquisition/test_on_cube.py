@@ -4,12 +4,12 @@ from scipy.special import log_ndtr, ndtr
 
 from chromasonic.bayesopt import Categorical, Float, Space
 from chromasonic.bayesopt.acquisition.functions import ACQUISITIONS
-from chromasonic.bayesopt.acquisition.on_cube import Surface
+from chromasonic.bayesopt.acquisition.on_cube import AcquisitionFunction
 from chromasonic.bayesopt.gp.features import Features
 from chromasonic.bayesopt.gp.hyperparameters import Hyperparameters, Observed
 from chromasonic.bayesopt.gp.kernels import kernel_named
 from chromasonic.bayesopt.gp.posterior import Posterior
-from chromasonic.bayesopt.space.encoded import Lattice
+from chromasonic.bayesopt.space.encoded import EncodedSpace
 
 SPACE = Space(
     {
@@ -19,26 +19,28 @@ SPACE = Space(
     }
 )
 FEATURES = Features(SPACE)
-POINTS = Lattice(SPACE).random(12, np.random.default_rng(0))
+POINTS = EncodedSpace(SPACE).random(12, np.random.default_rng(0))
 
 
 def posterior(seed):
     rng = np.random.default_rng(seed)
-    Z = FEATURES(Lattice(SPACE).random(15, rng))
+    Z = FEATURES(EncodedSpace(SPACE).random(15, rng))
     data = Observed(Z, FEATURES.groups, rng.normal(size=15), np.zeros(15))
     parameters = Hyperparameters(1.0, np.full(FEATURES.n_groups, 0.5), 0.01)
     return Posterior(kernel_named("matern52"), parameters, data)
 
 
-def surface(acquisition, **options):
-    return Surface(FEATURES, posterior(1), -0.5, acquisition, xi=0.1, kappa=1.7, **options)
+def acquisition_function(acquisition, **options):
+    return AcquisitionFunction(
+        FEATURES, posterior(1), -0.5, acquisition, xi=0.1, kappa=1.7, **options
+    )
 
 
 @pytest.mark.parametrize("acquisition", ACQUISITIONS)
 @pytest.mark.parametrize("constrained", [False, True])
 def test_gradients_are_finite_differences(acquisition, constrained):
     constraints = ((posterior(2), 0.3),) if constrained else ()
-    score = surface(acquisition, constraints=constraints)
+    score = acquisition_function(acquisition, constraints=constraints)
     values, gradient = score.with_gradient(POINTS)
     np.testing.assert_allclose(values, score(POINTS), atol=1e-9)
     step = 1e-6
@@ -55,20 +57,23 @@ def test_gradients_are_finite_differences(acquisition, constrained):
 
 @pytest.mark.parametrize("acquisition", ACQUISITIONS)
 def test_the_order_of_points_is_that_of_the_public_acquisitions(acquisition):
-    score = surface(acquisition)(POINTS)
+    score = acquisition_function(acquisition)(POINTS)
     mean, std = posterior(1).mean_and_std(FEATURES(POINTS))
     public = ACQUISITIONS[acquisition](mean, std, -0.5, xi=0.1, kappa=1.7)
     np.testing.assert_array_equal(np.argsort(score), np.argsort(public))
 
 
 def test_a_constraint_multiplies_by_how_likely_it_is_kept():
-    free, bound = surface("log_ei"), surface("log_ei", constraints=((posterior(3), 0.4),))
+    free, bound = (
+        acquisition_function("log_ei"),
+        acquisition_function("log_ei", constraints=((posterior(3), 0.4),)),
+    )
     mean, std = posterior(3).mean_and_std(FEATURES(POINTS))
     expected = log_ndtr((0.4 - mean) / std)
     np.testing.assert_allclose(bound(POINTS) - free(POINTS), expected, atol=1e-12)
 
 
 def test_without_an_objective_only_the_constraints_count():
-    score = Surface(FEATURES, None, 0.0, constraints=((posterior(3), 0.4),))
+    score = AcquisitionFunction(FEATURES, None, 0.0, constraints=((posterior(3), 0.4),))
     mean, std = posterior(3).mean_and_std(FEATURES(POINTS))
     np.testing.assert_allclose(np.exp(score(POINTS)), ndtr((0.4 - mean) / std))

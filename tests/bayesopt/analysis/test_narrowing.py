@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chromasonic.bayesopt import Categorical, Fixed, Float, Integer, Ordinal
-from chromasonic.bayesopt.analysis.new_ranges import narrowed
+from chromasonic.bayesopt.analysis.new_ranges import narrow_range
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from chromasonic.bayesopt.analysis.new_ranges import narrowed
     ],
 )
 def test_a_part_of_a_range_keeps_its_steps_and_scale(parameter, low, high, expected):
-    assert narrowed(parameter, low, high) == expected
+    assert narrow_range(parameter, low, high) == expected
 
 
 @pytest.mark.parametrize(
@@ -30,11 +30,11 @@ def test_a_part_of_a_range_keeps_its_steps_and_scale(parameter, low, high, expec
     [Float(0.0, 1.0), Integer(1, 2), Ordinal([1, 2]), Categorical(["a", "b"]), Fixed(1)],
 )
 def test_where_nothing_is_left_out_there_is_no_part(parameter):
-    assert narrowed(parameter, 0.0, 1.0) is None
+    assert narrow_range(parameter, 0.0, 1.0) is None
 
 
 def test_a_range_that_is_as_fine_as_can_be_stays():
-    assert narrowed(Float(1.0, 1.0 + 2**-29), 0.4, 0.6) is None
+    assert narrow_range(Float(1.0, 1.0 + 2**-29), 0.4, 0.6) is None
 
 
 PARAMETERS = [
@@ -51,7 +51,7 @@ PARAMETERS = [
 @given(st.sampled_from(PARAMETERS), st.floats(0.0, 1.0), st.floats(0.2, 0.8), st.floats(0.0, 1.0))
 def test_all_values_of_the_interval_stay_and_none_is_new(parameter, low, width, u):
     high = min(1.0, low + width)
-    narrow = narrowed(parameter, low, high) or parameter
+    narrow = narrow_range(parameter, low, high) or parameter
     inside = parameter.from_unit(low + u * (high - low))
     assert narrow.contains(inside)
     assert parameter.contains(narrow.from_unit(u))

@@ -13,7 +13,7 @@ from chromasonic.bayesopt.analysis.stopping import (
     expected_gain,
     gains,
 )
-from chromasonic.bayesopt.space.encoded import Lattice
+from chromasonic.bayesopt.space.encoded import EncodedSpace
 
 PLACES = np.linspace(0, 1, 60)[:, None]
 
@@ -55,7 +55,7 @@ class Flat:
 
 
 def evaluate_best(values, seen, n):
-    """How far the lowest value falls by n evaluations, each of the highest improvement."""
+    """Decrease of the lowest value by n evaluations, each of the highest improvement."""
     seen = list(seen)
     best = values[seen].min()
     for i in range(n):
@@ -142,7 +142,7 @@ def test_evaluations_without_improvement_agree_with_a_plain_count(losses, n_init
 def test_candidates_of_a_small_space_are_all_its_points():
     space = Space({"a": Integer(1, 3), "b": Categorical(["x", "y"])})
     X_observed = space.encode([{"a": 2, "b": "y"}])
-    X = candidates(Lattice(space), Flat(), X_observed, np.random.default_rng(0))
+    X = candidates(EncodedSpace(space), Flat(), X_observed, np.random.default_rng(0))
     np.testing.assert_array_equal(X[:1], X_observed)
     assert len({repr(point) for point in space.decode(X[1:])}) == 6
 
@@ -157,7 +157,7 @@ def test_candidates_of_a_large_space_gather_where_the_model_is_low():
         }
     )
     X_observed = space.encode([space.sample(np.random.default_rng(1)) for _ in range(4)])
-    X = candidates(Lattice(space), Flat(), X_observed, np.random.default_rng(0))
+    X = candidates(EncodedSpace(space), Flat(), X_observed, np.random.default_rng(0))
     np.testing.assert_array_equal(X[:4], X_observed)
     assert len(X) == 804
     assert np.isnan(X[:, 2]).any()

@@ -5,7 +5,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from chromasonic.bayesopt import Categorical, Fixed, Float, Integer, Ordinal
-from chromasonic.bayesopt.analysis.new_ranges import widened
+from chromasonic.bayesopt.analysis.new_ranges import widen_range
 from chromasonic.errors import SpaceError
 
 
@@ -46,12 +46,12 @@ from chromasonic.errors import SpaceError
 def test_a_range_goes_on_as_it_was(parameter, up, down):
     if isinstance(parameter, list):
         parameter, up, down = (p and Ordinal(p) for p in (parameter, up, down))
-    assert widened(parameter, upwards=True) == up
-    assert widened(parameter, upwards=False) == down
+    assert widen_range(parameter, upwards=True) == up
+    assert widen_range(parameter, upwards=False) == down
 
 
 def test_whole_choices_stay_whole():
-    wide = widened(Ordinal([16, 32]), upwards=True)
+    wide = widen_range(Ordinal([16, 32]), upwards=True)
     assert [type(choice) for choice in wide.choices] == [int] * 3
 
 
@@ -59,20 +59,20 @@ def test_whole_choices_stay_whole():
     "parameter", [Categorical(["a", "b"]), Categorical([1, 2]), Fixed(3), Ordinal([5])]
 )
 def test_what_has_no_ends_cannot_be_widened(parameter):
-    assert widened(parameter, upwards=True) is None
-    assert widened(parameter, upwards=False) is None
+    assert widen_range(parameter, upwards=True) is None
+    assert widen_range(parameter, upwards=False) is None
 
 
 def test_there_is_nothing_beyond_the_largest_numbers():
-    assert widened(Float(-1.7e308, 0.0), upwards=False) is None
-    assert widened(Integer(0, 2**40), upwards=True) is None
-    assert widened(Float(0.0, 1.7e308, step=1e308), upwards=True) is None
+    assert widen_range(Float(-1.7e308, 0.0), upwards=False) is None
+    assert widen_range(Integer(0, 2**40), upwards=True) is None
+    assert widen_range(Float(0.0, 1.7e308, step=1e308), upwards=True) is None
 
 
 def test_conditions_stay():
     when = {"kind": ("a",)}
     for parameter in (Float(2.0, 3.0, when=when), Ordinal([1, 2], when=when)):
-        assert widened(parameter, upwards=True).when == when
+        assert widen_range(parameter, upwards=True).when == when
 
 
 @st.composite
@@ -100,7 +100,7 @@ def numbers(draw):
 @example(Float(5e-324, 1.0), False, 0.0)
 @given(numbers(), st.booleans(), st.floats(0.0, 1.0))
 def test_every_old_value_is_one_of_the_wider_range_and_natural_ends_hold(parameter, upwards, u):
-    wide = widened(parameter, upwards=upwards)
+    wide = widen_range(parameter, upwards=upwards)
     if wide is None:
         return
     assert wide.contains(parameter.from_unit(u))

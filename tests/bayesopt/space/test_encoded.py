@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chromasonic.bayesopt import Categorical, Fixed, Float, Integer, Ordinal, Space
-from chromasonic.bayesopt.space.encoded import Lattice
+from chromasonic.bayesopt.space.encoded import EncodedSpace
 
 MIXED = Space(
     {
@@ -34,24 +34,24 @@ SMALL = Space(
 @given(st.integers(0, 10**6))
 def test_snapped_points_are_those_that_the_space_decodes_and_encodes(seed):
     raw = np.random.default_rng(seed).random((20, len(MIXED)))
-    snapped = Lattice(MIXED).snap(raw)
+    snapped = EncodedSpace(MIXED).snap(raw)
     decoded = MIXED.decode(raw)
     np.testing.assert_allclose(snapped, MIXED.encode(decoded), atol=1e-12)
 
 
 def test_random_points_are_spread_as_those_of_the_space():
     rng = np.random.default_rng(0)
-    ours = Lattice(MIXED).random(4000, rng)
+    ours = EncodedSpace(MIXED).random(4000, rng)
     theirs = MIXED.encode([MIXED.sample(rng) for _ in range(4000)])
     np.testing.assert_allclose(np.nanmean(ours, axis=0), np.nanmean(theirs, axis=0), atol=0.04)
     np.testing.assert_allclose(np.isnan(ours).mean(0), np.isnan(theirs).mean(0), atol=0.04)
 
 
 def test_moved_points_lie_in_the_space_and_differ_from_where_they_started():
-    lattice, rng = Lattice(MIXED), np.random.default_rng(1)
-    U = lattice.random(300, rng)
-    moved = lattice.moved(U, np.full(300, 0.05), rng)
-    np.testing.assert_allclose(lattice.snap(lattice.filled(moved)), moved, atol=1e-12)
+    encoded, rng = EncodedSpace(MIXED), np.random.default_rng(1)
+    U = encoded.random(300, rng)
+    moved = encoded.moved(U, np.full(300, 0.05), rng)
+    np.testing.assert_allclose(encoded.snap(encoded.filled(moved)), moved, atol=1e-12)
     same = (moved == U) | (np.isnan(moved) & np.isnan(U))
     # A category may be drawn again, and a column may be inactive; a number always moves.
     assert same.all(axis=1).mean() < 0.3
@@ -59,16 +59,16 @@ def test_moved_points_lie_in_the_space_and_differ_from_where_they_started():
 
 
 def test_an_integer_moves_by_at_least_one_step():
-    lattice = Lattice(Space({"n": Integer(0, 9)}))
+    encoded = EncodedSpace(Space({"n": Integer(0, 9)}))
     U = np.full((50, 1), 0.45)
-    moved = lattice.moved(U, np.full(50, 1e-6), np.random.default_rng(2))
+    moved = encoded.moved(U, np.full(50, 1e-6), np.random.default_rng(2))
     assert set(np.round(moved.ravel(), 2)) == {0.35, 0.55}
 
 
 def test_neighbours_are_all_points_that_differ_in_one_place():
-    lattice = Lattice(SMALL)
+    encoded = EncodedSpace(SMALL)
     u = SMALL.encode([{"a": "x", "b": 2, "c": 4}])[0]
-    points = SMALL.decode(lattice.filled(lattice.neighbours(u)))
+    points = SMALL.decode(encoded.filled(encoded.neighbours(u)))
     expected = [{"a": "y", "b": 2, "c": 4}, {"a": "z", "c": 4}]
     expected += [{"a": "x", "b": b, "c": 4} for b in (1, 3)]
     expected += [{"a": "x", "b": 2, "c": c} for c in (1, 2, 8)]
@@ -76,28 +76,28 @@ def test_neighbours_are_all_points_that_differ_in_one_place():
 
 
 def test_all_points_of_a_small_space_come_once_each():
-    lattice = Lattice(SMALL)
-    points = SMALL.decode(lattice.filled(lattice.all_points()))
+    encoded = EncodedSpace(SMALL)
+    points = SMALL.decode(encoded.filled(encoded.all_points()))
     assert len(points) == len({json.dumps(point) for point in points}) == 2 * 3 * 4 + 4
-    assert lattice.n_points == 3 * 3 * 4
+    assert encoded.n_points == 3 * 3 * 4
 
 
 def test_a_space_of_many_constants_can_be_counted():
     space = Space({**{f"fixed{i}": Fixed(i) for i in range(100)}, "n": Integer(1, 3)})
-    assert len(Lattice(space).all_points()) == 3
-    assert len(Lattice(space.fix(n=2)).all_points()) == 1
+    assert len(EncodedSpace(space).all_points()) == 3
+    assert len(EncodedSpace(space.fix(n=2)).all_points()) == 1
 
 
 def test_a_continuous_space_cannot_be_counted():
-    assert Lattice(MIXED).n_points is None
+    assert EncodedSpace(MIXED).n_points is None
 
 
 def test_points_have_the_same_key_only_where_they_are_the_same():
-    lattice = Lattice(MIXED)
-    U = lattice.random(200, np.random.default_rng(3))
-    assert len(set(lattice.keys(U))) == 200
-    assert lattice.keys(U) == lattice.keys(U + 1e-9)
-    assert len(lattice.distinct(np.vstack([U, U]))) == 200
+    encoded = EncodedSpace(MIXED)
+    U = encoded.random(200, np.random.default_rng(3))
+    assert len(set(encoded.keys(U))) == 200
+    assert encoded.keys(U) == encoded.keys(U + 1e-9)
+    assert len(encoded.distinct(np.vstack([U, U]))) == 200
 
 
 def test_a_constant_parent_switches_its_children_for_good():
@@ -108,6 +108,6 @@ def test_a_constant_parent_switches_its_children_for_good():
             "off": Float(0.0, 1.0, when={"kind": ["a"]}),
         }
     )
-    U = Lattice(space).random(5, np.random.default_rng(4))
+    U = EncodedSpace(space).random(5, np.random.default_rng(4))
     assert not np.isnan(U[:, 1]).any()
     assert np.isnan(U[:, 2]).all()

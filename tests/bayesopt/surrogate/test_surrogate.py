@@ -6,7 +6,7 @@ from chromasonic.bayesopt.gp.features import Features
 from chromasonic.bayesopt.surrogate.observations import Observation, Outcome
 from chromasonic.bayesopt.surrogate.surrogate import (
     MOST_MODELLED,
-    Model,
+    SurrogateModel,
     _telling,
     fitted_length,
     targets_of,
@@ -65,7 +65,7 @@ def test_a_model_answers_the_same_whatever_it_was_asked_before():
     rng = np.random.default_rng(0)
     observations = [done(i, float(rng.normal())) for i in range(40)]
     Z = rng.random((40, 1))
-    grown, fresh = Model(Features(LINE)), Model(Features(LINE))
+    grown, fresh = SurrogateModel(Features(LINE)), SurrogateModel(Features(LINE))
     for n in range(1, 41):
         grown.posterior(Z[:n], lambda m, n=n: targets_of(observations[:n][:m]))
     at = rng.random((5, 1))

@@ -4,15 +4,15 @@ import pytest
 from chromasonic.bayesopt import Float, Space
 from chromasonic.bayesopt.gp.features import Features
 from chromasonic.bayesopt.surrogate.observations import Observation, Outcome
-from chromasonic.bayesopt.surrogate.surrogates import Beliefs
+from chromasonic.bayesopt.surrogate.surrogates import Surrogates
 
 PLANE = Space({"x": Float(0.0, 1.0), "y": Float(0.0, 1.0)})
 POINTS = np.random.default_rng(0).random((24, 2))
 NONE = np.empty((0, 2))
 
 
-def beliefs():
-    return Beliefs(Features(PLANE), "matern52")
+def surrogates():
+    return Surrogates(Features(PLANE), "matern52")
 
 
 def observed(value, failed=None, constraints=None):
@@ -30,31 +30,31 @@ def observed(value, failed=None, constraints=None):
     ]
 
 
-def surface(observations, pending=NONE):
-    return beliefs().surface(observations, POINTS, pending, "log_ei", 0.0, 2.0)
+def acquisition_function(observations, pending=NONE):
+    return surrogates().acquisition_function(observations, POINTS, pending, "log_ei", 0.0, 2.0)
 
 
 def test_a_point_among_failures_is_worth_less_than_one_among_successes():
-    score = surface(observed(lambda u: u[1], failed=lambda u: u[0] > 0.6))
+    score = acquisition_function(observed(lambda u: u[1], failed=lambda u: u[0] > 0.6))
     good, bad = score(np.array([[0.3, 0.02], [0.95, 0.02]]))
     assert good > bad + 1.0
 
 
 def test_a_point_that_probably_breaks_a_constraint_is_worth_less():
-    score = surface(observed(lambda u: u[1], constraints=lambda u: [u[0] - 0.5]))
+    score = acquisition_function(observed(lambda u: u[1], constraints=lambda u: [u[0] - 0.5]))
     kept, broken = score(np.array([[0.25, 0.02], [0.75, 0.02]]))
     assert kept > broken + 3.0
 
 
 def test_improvement_is_measured_against_the_best_that_keeps_the_constraints():
-    free = surface(observed(lambda u: u[0]))
-    bound = surface(observed(lambda u: u[0], constraints=lambda u: [0.5 - u[0]]))
+    free = acquisition_function(observed(lambda u: u[0]))
+    bound = acquisition_function(observed(lambda u: u[0], constraints=lambda u: [0.5 - u[0]]))
     assert bound.best > free.best + 0.5
 
 
 def test_while_every_point_breaks_a_constraint_only_the_constraint_counts():
     rng = np.random.default_rng(2)
-    score = surface(
+    score = acquisition_function(
         observed(lambda u: u[0], constraints=lambda u: [2 - u[1] + 0.1 * rng.normal()])
     )
     low, high = score(np.array([[0.5, 0.1], [0.5, 0.9]]))
@@ -67,28 +67,30 @@ def test_constraints_that_only_some_points_have_are_learned_from_these():
         Observation(o.number, {}, o.outcome, o.value, constraints=(o.value - 0.5,) * (i % 2))
         for i, o in enumerate(observed(lambda u: u[0]))
     ]
-    assert len(surface(mixed).constraints) == 1
+    assert len(acquisition_function(mixed).constraints) == 1
 
 
 def test_where_everything_is_the_same_there_is_nothing_to_maximise():
-    assert surface(observed(lambda u: 1.0)) is None
-    assert surface(observed(lambda u: 1.0, failed=lambda u: True)) is None
-    assert beliefs().surface([], NONE, NONE, "log_ei", 0.0, 2.0) is None
+    assert acquisition_function(observed(lambda u: 1.0)) is None
+    assert acquisition_function(observed(lambda u: 1.0, failed=lambda u: True)) is None
+    assert surrogates().acquisition_function([], NONE, NONE, "log_ei", 0.0, 2.0) is None
 
 
 def test_a_running_point_is_worth_less_than_before_it_ran():
     observations = observed(lambda u: (u[0] - 0.5) ** 2 + (u[1] - 0.5) ** 2)
     at = np.array([[0.5, 0.5]])
-    assert surface(observations, at)(at) < surface(observations)(at) - 1.0
+    assert (
+        acquisition_function(observations, at)(at) < acquisition_function(observations)(at) - 1.0
+    )
 
 
 def test_anchors_are_the_best_that_keep_the_constraints():
     observations = observed(lambda u: u[0], constraints=lambda u: [0.5 - u[0]])
-    anchors = beliefs().anchors(observations, POINTS, 3)
+    anchors = surrogates().anchors(observations, POINTS, 3)
     expected = np.sort(POINTS[POINTS[:, 0] >= 0.5, 0])[:3]
     np.testing.assert_allclose(anchors[:, 0], expected)
 
 
 def test_a_surrogate_needs_a_value():
     with pytest.raises(ValueError, match="at least one finite value"):
-        beliefs().surrogate(observed(lambda u: 1.0, failed=lambda u: True), POINTS)
+        surrogates().surrogate(observed(lambda u: 1.0, failed=lambda u: True), POINTS)

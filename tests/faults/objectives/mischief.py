@@ -1,4 +1,4 @@
-"""What may go wrong inside a trial, once, at a moment that a plan names.
+"""Objective with one fault at a planned moment.
 
 A plan is an empty file `plan-<kind>-<calls>` in the folder $MISCHIEF: the first process in which
 `happen` is called so often takes it away and misbehaves.

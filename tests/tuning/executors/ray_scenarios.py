@@ -1,4 +1,4 @@
-"""What happens to trials on a real Ray cluster, told as JSON: a script that test_ray.py runs.
+"""Scenarios on a real Ray cluster with results as JSON: a script that test_ray.py runs.
 
 It must run in a network namespace and a process namespace of its own: Ray listens on all
 interfaces.
@@ -276,7 +276,7 @@ def nowhere_to_save():
     with executor(walk) as opened:
         opened.submit(task(folder=HOME / "a file" / "folder", x=3.0))
         end = events_until(opened, is_end)[-1]
-    return {"ending": end.ending, "trouble": end.trouble}
+    return {"ending": end.ending, "warning": end.warning}
 
 
 def go_on_after_a_kill():

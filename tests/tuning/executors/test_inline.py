@@ -71,7 +71,7 @@ class NoException(BaseException):
 
 
 class OutOfMemoryError(RuntimeError):
-    """What PyTorch calls it."""
+    """PyTorch's out-of-memory error."""
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_a_full_disk_under_a_file_that_torch_writes_itself_costs_no_trial(tmp_pa
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert end.ending is Ending.COMPLETED
-    assert end.trouble.startswith("trial 7 could not write its checkpoint: RuntimeError: ")
+    assert end.warning.startswith("trial 7 could not write its checkpoint: RuntimeError: ")
     assert latest_checkpoint(tmp_path) is None
 
 

@@ -10,7 +10,7 @@ from chromasonic.tuning.executors.inline import InlineExecutor
 from chromasonic.tuning.executors.machine import free_memory, usable_cpus, visible_gpus
 from chromasonic.tuning.executors.place import (
     MEMORY_OF_A_TRIAL,
-    Place,
+    ExecutorConfig,
     bytes_of,
     default_jobs,
 )
@@ -193,7 +193,7 @@ def test_without_a_driver_there_are_none(nvidia_smi):
 
 @pytest.fixture
 def opened(monkeypatch):
-    """What an executor of child processes is made with, without making one."""
+    """Arguments of an executor of child processes, without making one."""
     made = {}
     monkeypatch.setattr(
         place,
@@ -202,7 +202,7 @@ def opened(monkeypatch):
     )
 
     def open_place(**options):
-        Place(**options).open(print, Interrupt().breakable)
+        ExecutorConfig(**options).open(print, Interrupt().breakable)
         return made
 
     return open_place
@@ -229,12 +229,12 @@ def test_without_a_number_the_machine_decides(opened, computer):
 
 
 def test_inline_is_one_job():
-    executor = Place("inline").open(print, Interrupt().breakable)
+    executor = ExecutorConfig("inline").open(print, Interrupt().breakable)
     assert isinstance(executor, InlineExecutor)
     assert executor.slots == 1
-    assert Place("inline", jobs=1).jobs == 1
+    assert ExecutorConfig("inline", jobs=1).jobs == 1
     with pytest.raises(ExecutorError, match="must have one job, but got jobs=2"):
-        Place("inline", jobs=2)
+        ExecutorConfig("inline", jobs=2)
 
 
 @pytest.mark.parametrize(
@@ -250,4 +250,4 @@ def test_inline_is_one_job():
 )
 def test_a_place_that_makes_no_sense_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
-        Place(**options)
+        ExecutorConfig(**options)

@@ -82,14 +82,14 @@ def last_events(events):
 
 
 def has_epoch(number):
-    """Whether an epoch of that number has ended."""
+    """True if an epoch of that number has ended."""
     return lambda events: any(
         isinstance(e, EpochEnded) and e.row["epoch"] == number for e in events
     )
 
 
 def metric(executor, task, name):
-    """What the only epoch of a trial tells besides its loss."""
+    """Metrics of the only epoch of a trial."""
     executor.submit(task)
     events = hear(executor, last_events)
     return next(event.row[name] for event in events if isinstance(event, EpochEnded))
@@ -114,7 +114,7 @@ def wait_until(is_so):
 
 
 def group_of(pid):
-    """What lives in the process group that a child has led."""
+    """Living processes of the group that a child has led."""
     found = []
     for process in psutil.process_iter():
         try:

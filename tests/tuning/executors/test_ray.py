@@ -1,4 +1,4 @@
-"""What a Ray cluster does to trials.
+"""Trials on a real Ray cluster.
 
 `ray_scenarios.py` plays it out once, in namespaces of its own; each test looks at one thing of
 what came of it.
@@ -22,7 +22,7 @@ COMPLETED = ["TrialEnded", 7, "completed", "", ""]
 
 
 def can_be_alone():
-    """Whether processes can be cut off from the network here."""
+    """True if processes can be cut off from the network here."""
     try:
         return subprocess.run([*ALONE, "true"], capture_output=True).returncode == 0
     except OSError:
@@ -31,7 +31,7 @@ def can_be_alone():
 
 @pytest.fixture(scope="module")
 def found():
-    """What came of each scenario, and of the child that played them."""
+    """Result of each scenario, and of the child that ran them."""
     pytest.importorskip("ray")
     if not can_be_alone():
         pytest.skip("no namespaces can be made here")
@@ -120,7 +120,7 @@ def test_a_checkpoint_arrives_whole_and_takes_the_place_of_the_older_one(of):
 @pytest.mark.slow
 def test_a_checkpoint_that_cannot_be_written_costs_no_trial(of):
     assert of("nowhere_to_save")["ending"] == "completed"
-    assert "could not write its checkpoint: NotADirectoryError" in of("nowhere_to_save")["trouble"]
+    assert "could not write its checkpoint: NotADirectoryError" in of("nowhere_to_save")["warning"]
 
 
 @pytest.mark.slow

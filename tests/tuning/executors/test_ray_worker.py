@@ -6,7 +6,7 @@ import pytest
 from chromasonic.tuning.endings import Ending
 from chromasonic.tuning.executors.on_ray import worker as ray_worker
 from chromasonic.tuning.executors.on_ray.worker import RayWorker
-from chromasonic.tuning.executors.processes.child import Word
+from chromasonic.tuning.executors.processes.child import Command
 from chromasonic.tuning.executors.protocol import (
     EpochEnded,
     Task,
@@ -70,9 +70,9 @@ def test_a_trial_that_waits_is_paused_with_a_checkpoint_of_its_last_epoch(tmp_pa
     worker = worker_of(counting)
     thread = begin(worker, 1, task(folder=tmp_path))
     hear(worker, 1, 2)
-    worker.tell(1, Word.GO_ON)
+    worker.tell(1, Command.GO_ON)
     hear(worker, 1, 1)
-    worker.tell(1, Word.PAUSE)
+    worker.tell(1, Command.PAUSE)
     events, checkpoint = hear(worker, 1, 1)
     thread.join()
     assert events == [TrialPaused(7)]
@@ -92,7 +92,7 @@ def test_a_word_that_comes_too_late_does_not_reach_the_next_trial():
     worker.run(1, task(waits=False), None)
     while not worker.news(1).over:
         pass
-    worker.tell(1, Word.STOP)
+    worker.tell(1, Command.STOP)
     worker.run(2, task(8, waits=False), None)
     assert TrialEnded(8, Ending.COMPLETED) in hear(worker, 2, 5)[0]
 
@@ -112,7 +112,7 @@ def test_a_machine_without_room_for_files_fails_one_trial_only(monkeypatch):
     assert isinstance(worker.news(2).events[1], EpochEnded)
 
 
-@pytest.mark.parametrize("word", [Word.STOP, Word.PAUSE])
+@pytest.mark.parametrize("word", [Command.STOP, Command.PAUSE])
 def test_an_epoch_is_broken_off_in_its_middle(word):
     def busy(params):
         yield 1.0

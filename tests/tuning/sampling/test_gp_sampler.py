@@ -232,7 +232,7 @@ def test_what_an_enqueued_trial_fixes_is_kept_and_the_rest_fits_it():
 
 
 def rates_of_slow_starters(seed, pruned_counts_as_complete):
-    """Where the last trials of a search are, by the decimal logarithm of their rate.
+    """Decimal logarithm of the rate of a search's last trials.
 
     A small rate ends best, at 1e-4, and begins worst.
     """

@@ -59,7 +59,7 @@ class TestOptunasSuiteOverSQLite(StorageTestCase):
 
 @pytest.fixture(params=["memory", "sqlite"])
 def other(request, tmp_path):
-    """What is mirrored."""
+    """The storage behind the mirror."""
     if request.param == "memory":
         yield InMemoryStorage()
         return

@@ -38,7 +38,7 @@ def make_room(line):
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 file = Path(sys.argv[1])
-storage = PatientStorage(open_storage(sqlite_url(file)), name="mine", on_trouble=make_room)
+storage = PatientStorage(open_storage(sqlite_url(file)), name="mine", on_warning=make_room)
 study = optuna.create_study(storage=storage, study_name="mine")
 full = file.with_name("study.db-wal").stat().st_size + 40_000
 resource.setrlimit(resource.RLIMIT_FSIZE, (full, resource.RLIM_INFINITY))
@@ -122,7 +122,7 @@ def told():
 @pytest.fixture
 def storage(database, clock, told):
     return PatientStorage(
-        database, name="db", on_trouble=told.append, sleep=clock.sleep, clock=clock
+        database, name="db", on_warning=told.append, sleep=clock.sleep, clock=clock
     )
 
 
@@ -135,7 +135,7 @@ def trial_id(storage):
 def file_storage(tmp_path, told):
     """A file whose lock is waited for in short, so that a test need not."""
     opened = open_storage(sqlite_url(tmp_path / "study.db"), sqlite_timeout_s=0.01)
-    yield PatientStorage(opened, name="file", on_trouble=told.append)
+    yield PatientStorage(opened, name="file", on_warning=told.append)
     opened.engine.dispose()
 
 
@@ -277,7 +277,7 @@ def test_a_trial_that_somebody_else_ended_otherwise_does_not_count_as_told(
     def end_otherwise(line):
         database._storage.set_trial_state_values(trial_id, TrialState.COMPLETE, [2.0])
 
-    storage.on_trouble = end_otherwise
+    storage.on_warning = end_otherwise
     database.before = 1
     with pytest.raises(UpdateFinishedTrialError):
         storage.set_trial_state_values(trial_id, TrialState.COMPLETE, [1.0])

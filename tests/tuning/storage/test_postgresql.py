@@ -77,7 +77,7 @@ def open_patiently(told):
     def open_url(url, **options):
         storage = open_storage(url)
         opened.append(storage)
-        return PatientStorage(storage, name=safe_url(url), on_trouble=told.append, **options)
+        return PatientStorage(storage, name=safe_url(url), on_warning=told.append, **options)
 
     yield open_url
     for storage in opened:
@@ -106,7 +106,7 @@ class TestOptunasSuite(StorageTestCase):
 
 @pytest.fixture
 def stored(postgresql, postgresql_url):
-    """What the tables hold, read through a connection of our own."""
+    """Rows of the tables, read through a separate connection."""
 
     def read(statement):
         return postgresql.run(statement, database=postgresql_url.rpartition("/")[2])

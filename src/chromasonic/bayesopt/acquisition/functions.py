@@ -1,4 +1,4 @@
-"""What a point to evaluate next is worth, given what a surrogate predicts there.
+"""Acquisition functions of a surrogate's mean and standard deviation.
 
 The objective is minimised throughout, and every acquisition is a score: higher is better.
 
@@ -45,11 +45,11 @@ class Score(Protocol):
     def __call__(
         self, mean: Vector, std: Vector, best_f: float, *, xi: float, kappa: float
     ) -> Vector:
-        """What each point is worth, shape (n,); higher is better."""
+        """Score of each point, shape (n,); higher is better."""
 
 
 def expected_improvement(X: Matrix, gp: Surrogate, best_f: float, xi: float = 0.0) -> Vector:
-    """How far below `best_f - xi` each point is expected to fall.
+    """Expected improvement: how far below `best_f - xi` each point is expected to fall.
 
     Args:
         X: Points in the unit cube, shape (n, d).
@@ -85,7 +85,7 @@ def log_expected_improvement(X: Matrix, gp: Surrogate, best_f: float, xi: float 
 
 
 def probability_of_improvement(X: Matrix, gp: Surrogate, best_f: float, xi: float = 0.0) -> Vector:
-    """How likely each point is to fall below `best_f - xi`.
+    """Probability of improvement: that each point falls below `best_f - xi`.
 
     Args:
         X: Points in the unit cube, shape (n, d).
@@ -103,7 +103,7 @@ def probability_of_improvement(X: Matrix, gp: Surrogate, best_f: float, xi: floa
 
 
 def lower_confidence_bound(X: Matrix, gp: Surrogate, kappa: float = 2.0) -> Vector:
-    """How low the objective may well be at each point: mean - kappa * std.
+    """Lower confidence bound of the objective: mean - kappa * std.
 
     This is a bound in the units of the objective, and lowest where a point is most promising;
     the score to be maximised is `upper_confidence_bound`.

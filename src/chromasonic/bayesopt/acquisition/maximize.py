@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from chromasonic.bayesopt.space.encoded import Lattice
+from chromasonic.bayesopt.space.encoded import EncodedSpace
 
 Array = NDArray[np.float64]
 
@@ -25,7 +25,7 @@ _FEW_POINTS = 1500
 
 
 class Score(Protocol):
-    """What is maximised."""
+    """A function to maximise over the unit cube."""
 
     def __call__(self, U: Array, /) -> Array:
         """The score of each point, (n, d): shape (n,)."""
@@ -40,7 +40,7 @@ class SmoothScore(Score, Protocol):
 
 @dataclass(frozen=True)
 class Effort:
-    """How hard the maximum is looked for.
+    """Effort of the search for the maximum.
 
     Attributes:
         n_random: Points drawn from the whole space.
@@ -62,7 +62,7 @@ class Effort:
 
 
 def best_point(
-    lattice: Lattice,
+    encoded: EncodedSpace,
     score: Score,
     anchors: Array,
     taken: Set[bytes],
@@ -75,7 +75,7 @@ def best_point(
     Random points, moves of good ones, a few rounds of hill climbing, then the gradient.
 
     Args:
-        lattice: The space.
+        encoded: The space.
         score: What to maximise.
         anchors: Good points to look around, (a, d); may be empty.
         taken: Keys of points that must not come back.
@@ -84,32 +84,32 @@ def best_point(
         ascend: Improves points at the end.
     """
     effort = effort or Effort()
-    if lattice.n_points is not None and lattice.n_points <= _FEW_POINTS:
-        everything = lattice.all_points()
-        return _first(_Ranked.of(everything, score, lattice, taken, 1))
-    pool = lattice.random(effort.n_random, rng)
+    if encoded.n_points is not None and encoded.n_points <= _FEW_POINTS:
+        everything = encoded.all_points()
+        return _first(_Ranked.of(everything, score, encoded, taken, 1))
+    pool = encoded.random(effort.n_random, rng)
     if len(anchors):
-        pool = np.vstack([pool, _around(lattice, anchors, effort.n_local, rng)])
-    top = _Ranked.of(pool, score, lattice, taken, effort.n_climbers)
-    discrete = not lattice.continuous.all()
+        pool = np.vstack([pool, _around(encoded, anchors, effort.n_local, rng)])
+    top = _Ranked.of(pool, score, encoded, taken, effort.n_climbers)
+    discrete = not encoded.continuous.all()
     for width in effort.widths:
         if not len(top.U):
             break
         starts = np.repeat(top.U, effort.n_moves, axis=0)
-        moves = [lattice.moved(starts, width * rng.exponential(size=len(starts)), rng)]
+        moves = [encoded.moved(starts, width * rng.exponential(size=len(starts)), rng)]
         if discrete:
-            moves += [lattice.neighbours(u) for u in top.U]
-        climbed = _Ranked.of(np.vstack(moves), score, lattice, taken, effort.n_climbers)
-        top = top.merged(climbed, lattice, effort.n_climbers)
-    if ascend is not None and len(top.U) and lattice.continuous.any():
-        higher = lattice.snap(lattice.filled(ascend(top.U[: effort.n_ascents])))
-        top = top.merged(_Ranked.of(higher, score, lattice, taken, 1), lattice, 1)
-    return _first(top) if len(top.U) else _untaken(lattice, score, taken)
+            moves += [encoded.neighbours(u) for u in top.U]
+        climbed = _Ranked.of(np.vstack(moves), score, encoded, taken, effort.n_climbers)
+        top = top.merged(climbed, encoded, effort.n_climbers)
+    if ascend is not None and len(top.U) and encoded.continuous.any():
+        higher = encoded.snap(encoded.filled(ascend(top.U[: effort.n_ascents])))
+        top = top.merged(_Ranked.of(higher, score, encoded, taken, 1), encoded, 1)
+    return _first(top) if len(top.U) else _untaken(encoded, score, taken)
 
 
-def gradient_ascent(score: SmoothScore, lattice: Lattice, n_steps: int) -> Ascent:
+def gradient_ascent(score: SmoothScore, encoded: EncodedSpace, n_steps: int) -> Ascent:
     """Moves all points at once by L-BFGS-B on the sum of their scores."""
-    columns = np.flatnonzero(lattice.continuous)
+    columns = np.flatnonzero(encoded.continuous)
 
     def ascend(U: Array) -> Array:
         moved = U.copy()
@@ -138,7 +138,7 @@ def gradient_ascent(score: SmoothScore, lattice: Lattice, n_steps: int) -> Ascen
 
 
 def farthest_point(
-    lattice: Lattice,
+    encoded: EncodedSpace,
     distance: Score,
     taken: Set[bytes],
     rng: np.random.Generator,
@@ -146,13 +146,13 @@ def farthest_point(
     """A point far from all known ones, shape (d,); None if all are taken.
 
     Args:
-        lattice: The space.
+        encoded: The space.
         distance: How far each point is from the nearest known one.
         taken: Keys of points that must not come back.
         rng: Draws the candidates.
     """
     return best_point(
-        lattice, distance, np.empty((0, lattice.d)), taken, rng, Effort(n_random=400, widths=())
+        encoded, distance, np.empty((0, encoded.d)), taken, rng, Effort(n_random=400, widths=())
     )
 
 
@@ -165,29 +165,29 @@ class _Ranked:
 
     @classmethod
     def of(
-        cls, U: Array, score: Score, lattice: Lattice, taken: Set[bytes], at_most: int
+        cls, U: Array, score: Score, encoded: EncodedSpace, taken: Set[bytes], at_most: int
     ) -> "_Ranked":
         if not len(U):
             return cls(U, np.empty(0))
         values = score(U)
         values = np.where(np.isnan(values), -np.inf, values)
-        return cls._chosen(U, values, lattice, set(taken), at_most)
+        return cls._chosen(U, values, encoded, set(taken), at_most)
 
-    def merged(self, other: "_Ranked", lattice: Lattice, at_most: int) -> "_Ranked":
+    def merged(self, other: "_Ranked", encoded: EncodedSpace, at_most: int) -> "_Ranked":
         """The best of both."""
         U, values = np.vstack([self.U, other.U]), np.concatenate([self.values, other.values])
-        return self._chosen(U, values, lattice, set(), at_most)
+        return self._chosen(U, values, encoded, set(), at_most)
 
     @classmethod
     def _chosen(
-        cls, U: Array, values: Array, lattice: Lattice, seen: set[bytes], at_most: int
+        cls, U: Array, values: Array, encoded: EncodedSpace, seen: set[bytes], at_most: int
     ) -> "_Ranked":
         order = np.argsort(-values, kind="stable")
         chosen: list[int] = []
         # Keys are made in small batches, since the first few are mostly enough.
         for start in range(0, len(order), 4 * at_most):
             batch = order[start : start + 4 * at_most]
-            for i, key in zip(batch, lattice.keys(U[batch]), strict=True):
+            for i, key in zip(batch, encoded.keys(U[batch]), strict=True):
                 if key not in seen:
                     seen.add(key)
                     chosen.append(int(i))
@@ -200,15 +200,15 @@ def _first(ranked: _Ranked) -> Array | None:
     return ranked.U[0] if len(ranked.U) else None
 
 
-def _around(lattice: Lattice, anchors: Array, n: int, rng: np.random.Generator) -> Array:
+def _around(encoded: EncodedSpace, anchors: Array, n: int, rng: np.random.Generator) -> Array:
     """Moves of the anchors, narrow and wide, the first anchors more often."""
     which = np.minimum(rng.geometric(0.4, size=n) - 1, len(anchors) - 1)
     widths = 10.0 ** rng.uniform(-2.5, -0.3, size=n)
-    return lattice.moved(anchors[which], widths, rng)
+    return encoded.moved(anchors[which], widths, rng)
 
 
-def _untaken(lattice: Lattice, score: Score, taken: Set[bytes]) -> Array | None:
+def _untaken(encoded: EncodedSpace, score: Score, taken: Set[bytes]) -> Array | None:
     """The best of what is left when random points met only taken ones."""
-    if lattice.n_points is None or lattice.n_points > 10**6:
+    if encoded.n_points is None or encoded.n_points > 10**6:
         return None
-    return _first(_Ranked.of(lattice.all_points(), score, lattice, taken, 1))
+    return _first(_Ranked.of(encoded.all_points(), score, encoded, taken, 1))

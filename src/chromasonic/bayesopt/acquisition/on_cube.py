@@ -1,4 +1,4 @@
-"""How much each point of the cube is worth asking for, and in which direction more so.
+"""The acquisition function and its gradient on the unit cube.
 
 Symbols:
     U     points in the unit cube, (n, d)
@@ -24,7 +24,7 @@ _LOG_SQRT_2PI = 0.5 * float(np.log(2.0 * np.pi))
 
 
 @dataclass(frozen=True)
-class Surface:
+class AcquisitionFunction:
     """The acquisition over the unit cube, to be maximised.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""How a search came to its best value: of one run, and on average over several.
+"""Convergence of one run, and on average over several.
 
 Evaluations are counted from 1. Values that are not finite are evaluations without improvement.
 
@@ -17,7 +17,7 @@ from scipy.special import stdtrit
 from chromasonic.bayesopt.acquisition.functions import Vector
 from chromasonic.bayesopt.analysis.stopping import JointSurrogate, candidates, gains
 from chromasonic.bayesopt.space import Params, Space
-from chromasonic.bayesopt.space.encoded import Lattice
+from chromasonic.bayesopt.space.encoded import EncodedSpace
 
 TOLERANCE = 0.01
 _CONFIDENCE = 0.95
@@ -115,7 +115,7 @@ class Convergence:
 
     @property
     def improvements(self) -> Vector:
-        """How much better the best so far became by each evaluation, shape (n,), 0 or more."""
+        """Improvement of the best so far by each evaluation, shape (n,), 0 or more."""
         steps = np.abs(np.diff(self.best_so_far, prepend=self.best_so_far[:1]))
         return np.nan_to_num(steps)
 
@@ -187,7 +187,7 @@ def best_so_far(y: ArrayLike, *, maximize: bool = False) -> Vector:
 def estimate_regret_left(
     surrogate: JointSurrogate, space: Space, observed: Sequence[Params], rng: np.random.Generator
 ) -> Estimate:
-    """How far the best point known still is from the best there is, if the model is right.
+    """Expected regret of the best known point, if the model is right.
 
     In draws of the noiseless objective from the surrogate, the value of the point with the
     lowest mean among those observed, less the minimum over the space: mean, and 2.5 % and
@@ -205,7 +205,7 @@ def estimate_regret_left(
     if not observed:
         raise ValueError("an estimate of the regret needs at least one point with a value.")
     X_observed = space.encode(observed)
-    X = candidates(Lattice(space), surrogate, X_observed, rng)
+    X = candidates(EncodedSpace(space), surrogate, X_observed, rng)
     regrets = gains(surrogate, X, len(X_observed), rng).max(axis=1)
     tail = (1 - _CONFIDENCE) / 2
     low, high = np.quantile(regrets, [tail, 1 - tail])

@@ -1,4 +1,4 @@
-"""What should become of one parameter, by where the best of its values lie.
+"""Recommendations for one parameter: widen, narrow, fix or keep its range.
 
 The best fifth of the points, but at least five, decide. With few points nothing is narrowed or
 held constant, and with fewer still nothing changes. What is more likely not to matter than to
@@ -14,7 +14,7 @@ from enum import StrEnum
 from scipy.special import bdtrc
 
 from chromasonic.bayesopt.analysis.importance import MIN_POINTS, Effect
-from chromasonic.bayesopt.analysis.new_ranges import narrowed, widened
+from chromasonic.bayesopt.analysis.new_ranges import narrow_range, widen_range
 from chromasonic.bayesopt.space import (
     Categorical,
     Fixed,
@@ -48,7 +48,7 @@ _N_PLACES = 200
 
 
 class Action(StrEnum):
-    """What becomes of a parameter."""
+    """Action on a parameter."""
 
     NARROW = "narrow"
     WIDEN = "widen"
@@ -100,10 +100,10 @@ Judgement = tuple[Action, str, Parameter]
 """What becomes of a parameter, why, and what it is then."""
 
 
-def judged(
+def recommend(
     parameter: Parameter, values: Values, effect: Effect | None, *, has_children: bool
 ) -> Judgement:
-    """What should become of a parameter.
+    """Recommends an action on a parameter, by where its best values lie.
 
     Args:
         parameter: What it was.
@@ -111,7 +111,7 @@ def judged(
         effect: Its total effect; None where there are not enough data.
         has_children: Whether others depend on it.
     """
-    n, kept = len(values.finished), in_words(parameter)
+    n, kept = len(values.finished), describe_range(parameter)
     if parameter.n_values == 1:
         return Action.KEEP, f"there is no other value; keep {kept}", parameter
     if n < _FEWEST_POINTS:
@@ -122,7 +122,7 @@ def judged(
     if effect.high <= DOES_NOT_MATTER and not has_children:
         fixed = Fixed(values.best[0], when=parameter.when)
         why = f"it explains at most {effect.high:.1%} of the variance"
-        return Action.FIX, f"{why}; fix at {in_words(fixed)}", fixed
+        return Action.FIX, f"{why}; fix at {describe_range(fixed)}", fixed
     if effect.estimate == 0.0:
         why = f"it may not matter (it explains 0 to {effect.high:.0%} of the variance)"
         return Action.KEEP, f"{why}; keep {kept}", parameter
@@ -142,7 +142,7 @@ def _widen(parameter: Parameter, values: Values) -> Judgement | None:
     for upwards in (True, False):
         at_end = sum(_is_at_end(parameter, value, upwards) for value in values.best)
         share = sum(_is_at_end(parameter, value, upwards) for value in places) / _N_PLACES
-        wide = widened(parameter, upwards=upwards)
+        wide = widen_range(parameter, upwards=upwards)
         if wide and 2 * at_end > k and bdtrc(at_end - 1, k, share) <= _CHANCE:
             end = _number(wide.from_unit(1.0 if upwards else 0.0))
             side = "upper" if upwards else "lower"
@@ -175,11 +175,11 @@ def _narrow(parameter: Parameter, values: Values) -> Judgement | None:
         sides.append("above")
     else:
         high = 1.0
-    narrow = narrowed(parameter, low, high) if high - low <= _MOST_WIDTH else None
+    narrow = narrow_range(parameter, low, high) if high - low <= _MOST_WIDTH else None
     if narrow is None:
         return None
     standing = f"{_standing(parameter, values)}, others {' and '.join(sides)}"
-    return Action.NARROW, f"{standing}; narrow to {in_words(narrow)}", narrow
+    return Action.NARROW, f"{standing}; narrow to {describe_range(narrow)}", narrow
 
 
 def _leave_out(parameter: Categorical, values: Values) -> Judgement | None:
@@ -203,13 +203,13 @@ def _leave_out(parameter: Categorical, values: Values) -> Judgement | None:
     why = f"never among the best {k}: {tried}"
     if len(left) == 1:
         fixed = Fixed(left[0], when=parameter.when)
-        return Action.FIX, f"{why}; fix at {in_words(fixed)}", fixed
+        return Action.FIX, f"{why}; fix at {describe_range(fixed)}", fixed
     fewer = replace(parameter, choices=left)
-    return Action.NARROW, f"{why}; narrow to {in_words(fewer)}", fewer
+    return Action.NARROW, f"{why}; narrow to {describe_range(fewer)}", fewer
 
 
 def _standing(parameter: Parameter, values: Values) -> str:
-    """Where the best are, if that calls for nothing."""
+    """Reason to keep a parameter as it is."""
     best = f"the best {len(values.best)}"
     if not isinstance(parameter, Categorical):
         low, high = (pick(values.best, key=parameter.to_unit) for pick in (min, max))
@@ -220,7 +220,7 @@ def _standing(parameter: Parameter, values: Values) -> str:
     return f"every choice is among {best}"
 
 
-def in_words(parameter: Parameter) -> str:
+def describe_range(parameter: Parameter) -> str:
     """The possible values, as short as they can be told."""
     match parameter:
         case Float(low=low, high=high) | Integer(low=low, high=high):

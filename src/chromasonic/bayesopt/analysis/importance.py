@@ -1,4 +1,4 @@
-"""How much of what an objective does over its space each parameter explains, and how sure that is.
+"""Importance of parameters: shares of the objective's variance, with intervals.
 
 The shares of variance of functions drawn from the surrogate's posterior give the effects; their
 spread holds what is not known of the function, of the kernel, and of the integrals. A flexible
@@ -30,8 +30,8 @@ from chromasonic.bayesopt.gp.kernels import KERNELS
 from chromasonic.bayesopt.gp.posterior import Posterior
 from chromasonic.bayesopt.initial_design import latin_hypercube
 from chromasonic.bayesopt.space import Params, Space
-from chromasonic.bayesopt.space.encoded import Lattice
-from chromasonic.bayesopt.surrogate.targets import modelled
+from chromasonic.bayesopt.space.encoded import EncodedSpace
+from chromasonic.bayesopt.surrogate.targets import winsorize_and_standardize
 
 Array = NDArray[np.float64]
 
@@ -113,7 +113,7 @@ class Effect:
 
 @dataclass(frozen=True)
 class ParameterImportance:
-    """What a parameter, or a group of them, explains.
+    """Main and total effect of a parameter, or of a group.
 
     Attributes:
         names: The parameters.
@@ -147,7 +147,7 @@ def parameter_importance(
             them.
         X_observed: What was evaluated. Of more than `MAX_POINTS`, evenly picked ones are used.
         y_observed: Their values; those that are not finite are left out.
-        groups: Names that are judged together; None: each parameter alone. Constants are left
+        groups: Names that are recommend together; None: each parameter alone. Constants are left
             out of the answer.
         maximize: Whether higher is better.
         seed: Of the functions drawn.
@@ -180,7 +180,7 @@ def parameter_importance(
         kept = [kept[i] for i in np.linspace(0, len(kept) - 1, MAX_POINTS).astype(int)]
     if len(kept) < MIN_POINTS:
         return None
-    z = modelled(-y[kept] if maximize else y[kept], cut=False).z
+    z = winsorize_and_standardize(-y[kept] if maximize else y[kept], winsorize=False).z
     groups_that_vary = [group for group in names if any(space[n].n_values != 1 for n in group)]
     if not (groups_that_vary and z.any()):
         return None
@@ -239,10 +239,10 @@ class _Study:
         """That of functions drawn with this kernel, at points of their own."""
         posterior = Posterior(_KERNEL, kernel, self._data)
         draw = posterior.functions(_N_FUNCTIONS, rng, _N_FREQUENCIES)
-        lattice = Lattice(space)
+        encoded = EncodedSpace(space)
 
         def f(raw: Array) -> Array:
-            return draw(features(lattice.snap(raw)))
+            return draw(features(encoded.snap(raw)))
 
         return Sensitivity(f, _N_POINTS, len(space), rng)
 

@@ -18,7 +18,7 @@ from chromasonic.bayesopt.space.parameter import clipped
 from chromasonic.errors import SpaceError
 
 
-def narrowed(parameter: Parameter, low: float, high: float) -> Parameter | None:
+def narrow_range(parameter: Parameter, low: float, high: float) -> Parameter | None:
     """The parameter from its value at `low` to that at `high`; None if nothing is left out.
 
     At least two values stay. Ends of a continuous range are rounded outwards, to be readable.
@@ -29,14 +29,14 @@ def narrowed(parameter: Parameter, low: float, high: float) -> Parameter | None:
         high: A larger one, or behind it.
     """
     try:
-        narrow = _narrowed(parameter, low, high)
+        narrow = _narrow_bounds(parameter, low, high)
     except SpaceError:
         # Finer than a range can be.
         return None
     return None if narrow == parameter else narrow
 
 
-def _narrowed(parameter: Parameter, low: float, high: float) -> Parameter:
+def _narrow_bounds(parameter: Parameter, low: float, high: float) -> Parameter:
     match parameter:
         case Float(step=None):
             return _shorter(parameter, clipped(low), clipped(high))
@@ -85,7 +85,7 @@ _ALIKE = 1.25
 _ROUNDING = 1.0 + 1e-9
 
 
-def widened(parameter: Parameter, *, upwards: bool) -> Parameter | None:
+def widen_range(parameter: Parameter, *, upwards: bool) -> Parameter | None:
     """The parameter with more values beyond its upper or its lower end; None if it has none.
 
     Args:
@@ -145,14 +145,14 @@ def _with_more_choices(parameter: Ordinal, upwards: bool) -> Ordinal | None:
 
 
 def _room(low: float | Fraction, high: float | Fraction, upwards: bool) -> float | Fraction:
-    """How far the end may move, short of this."""
+    """Distance by which an end may move at most."""
     if upwards:
         return 1 - high if low >= 0 and high <= 1 else math.inf
     return low if low >= 0 else math.inf
 
 
 def _as_much_again(parameter: Float | Integer, upwards: bool) -> float:
-    """How far the end would move if nothing stood in its way."""
+    """Distance by which an end moves if no limit is in the way."""
     low, high = float(parameter.low), float(parameter.high)
     if parameter.log:
         ratio = min(high / low, _MOST_RATIO)

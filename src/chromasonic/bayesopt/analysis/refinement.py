@@ -1,13 +1,13 @@
-"""Where to search next: what the good points of a finished search say of its space.
+"""Refinement of a search space by the good points of a finished search.
 
 A range is narrowed to where they lie, widened where most of them are at an end, and a parameter
-that does not matter is held constant; `judgement` says when.
+that does not matter is held constant; see `decisions`.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from chromasonic.bayesopt.analysis.decisions import Action, Values, in_words, judged
+from chromasonic.bayesopt.analysis.decisions import Action, Values, describe_range, recommend
 from chromasonic.bayesopt.analysis.importance import Effect
 from chromasonic.bayesopt.space import Parameter, Params, Space, Value
 from chromasonic.bayesopt.space._conditions import parents_first
@@ -15,7 +15,7 @@ from chromasonic.bayesopt.space._conditions import parents_first
 
 @dataclass(frozen=True)
 class Decision:
-    """What becomes of one parameter, and why.
+    """Decision on one parameter, with its reason.
 
     Attributes:
         name: What it is called.
@@ -39,7 +39,7 @@ def refine(
     losses: Sequence[float],
     effects: Mapping[str, Effect] | None,
 ) -> list[Decision]:
-    """What should become of each parameter, in the order of the space.
+    """Decides on each parameter, in the order of the space.
 
     A parameter on which others depend is not held constant for want of effect; one that depends
     on values that are left out is dropped.
@@ -68,7 +68,7 @@ def refine(
     for name, parameter in space.items():
         values = Values.of(name, points, losses)
         effect = (effects or {}).get(name)
-        action, reason, new = judged(parameter, values, effect, has_children=name in parents)
+        action, reason, new = recommend(parameter, values, effect, has_children=name in parents)
         decisions[name] = Decision(name, action, reason, new)
     decisions = _with_something_to_search(space, decisions, effects or {})
     return list(_with_sound_conditions(space, decisions).values())
@@ -83,7 +83,7 @@ def _with_something_to_search(
     if not searched or any(new is not None and new.n_values != 1 for new in news):
         return decisions
     name = max(searched, key=lambda name: effects[name].estimate)
-    reason = f"nothing else is left to search; keep {in_words(space[name])}"
+    reason = f"nothing else is left to search; keep {describe_range(space[name])}"
     return {**decisions, name: Decision(name, Action.KEEP, reason, space[name])}
 
 

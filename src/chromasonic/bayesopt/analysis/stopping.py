@@ -1,4 +1,4 @@
-"""When to stop: rules on the losses seen, and one on what the model still expects to gain.
+"""Stopping rules: on the losses seen, and on the expected gain of the model.
 
 Symbols:
     X       points of the space in the unit cube, shape (n, d)
@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from chromasonic.bayesopt.acquisition.functions import Matrix, Surrogate
-from chromasonic.bayesopt.space.encoded import Lattice
+from chromasonic.bayesopt.space.encoded import EncodedSpace
 
 CONFIRMATIONS = 3
 """So many times in a row must too little gain be expected: a model that is about to learn better
@@ -28,7 +28,7 @@ _WIDTHS = (0.1, 0.02)
 
 
 class StoppedBy(StrEnum):
-    """Why a search ended."""
+    """Reason why a search ended."""
 
     ITERATIONS = "iterations"
     PATIENCE = "patience"
@@ -48,7 +48,7 @@ class JointSurrogate(Surrogate, Protocol):
 
 @dataclass(frozen=True)
 class ExpectedGain:
-    """How far the objective is expected to fall yet, in its own units, if the model is right.
+    """Expected further decrease of the objective, in its own units, if the model is right.
 
     What counts is the noiseless objective at the point that will be held best, now the one
     evaluated whose mean is lowest: a lucky measurement is no gain. Where the model is wrong, as
@@ -76,7 +76,7 @@ class ExpectedGain:
 
 
 def evaluations_without_improvement(losses: Sequence[float], n_initial: int) -> int:
-    """How many of the last losses, after the first `n_initial`, were no new best.
+    """Number of the last losses, after the first `n_initial`, that were no new best.
 
     Args:
         losses: In the order of evaluation; nan and infinities are never a best.
@@ -90,12 +90,12 @@ def evaluations_without_improvement(losses: Sequence[float], n_initial: int) -> 
 
 
 def candidates(
-    lattice: Lattice, surrogate: Surrogate, X_observed: Matrix, rng: np.random.Generator
+    encoded: EncodedSpace, surrogate: Surrogate, X_observed: Matrix, rng: np.random.Generator
 ) -> Matrix:
     """Points among which the minimum of the objective may lie, those observed first.
 
     Args:
-        lattice: The space.
+        encoded: The space.
         surrogate: A fitted model of the losses.
         X_observed: Points evaluated, shape (n, d).
         rng: Draws the others.
@@ -104,22 +104,22 @@ def candidates(
         All points of a small space; else those observed, random ones, and neighbours of those
         the model thinks best. Shape (n + about 800, d).
     """
-    if lattice.n_points is not None and lattice.n_points <= _N_CANDIDATES:
-        return np.vstack([X_observed, lattice.all_points()])
-    X = np.vstack([X_observed, lattice.random(_N_CANDIDATES // 2, rng)])
+    if encoded.n_points is not None and encoded.n_points <= _N_CANDIDATES:
+        return np.vstack([X_observed, encoded.all_points()])
+    X = np.vstack([X_observed, encoded.random(_N_CANDIDATES // 2, rng)])
     each = _N_CANDIDATES // (2 * len(_WIDTHS) * _N_ANCHORS)
     for width in _WIDTHS:
         mean, _ = surrogate.predict(X, return_std=True)
         anchors = X[np.argsort(mean, kind="stable")[:_N_ANCHORS]]
         starts = np.repeat(anchors, each, axis=0)
-        X = np.vstack([X, lattice.moved(starts, np.full(len(starts), width), rng)])
+        X = np.vstack([X, encoded.moved(starts, np.full(len(starts), width), rng)])
     return X
 
 
 def gains(
     surrogate: JointSurrogate, X: Matrix, n_observed: int, rng: np.random.Generator
 ) -> Matrix:
-    """How far below the best point known the objective lies at each point, in draws of it.
+    """Gain of each point over the best known one, in posterior draws.
 
     Args:
         surrogate: A fitted model of the losses.
@@ -141,7 +141,7 @@ def gains(
 def expected_gain(
     surrogate: JointSurrogate, X: Matrix, n_observed: int, rng: np.random.Generator
 ) -> ExpectedGain:
-    """What going on is expected to gain, in the units of the objective.
+    """Expected gain of further evaluations, in the units of the objective.
 
     Args:
         surrogate: A fitted model of the losses.

@@ -1,4 +1,4 @@
-"""What the kernel compares: the unit cube with categories and absent parameters laid out.
+"""Kernel features: the unit cube with categories one-hot and absent parameters masked.
 
 Symbols:
     U       points in the unit cube, (n, d), nan where a parameter is inactive
@@ -25,7 +25,7 @@ _CATEGORY_STEP = 0.125
 
 @dataclass(frozen=True)
 class _Column:
-    """Where one parameter's features stand."""
+    """Columns of one parameter's features."""
 
     index: int
     start: int
@@ -38,7 +38,7 @@ class _Column:
 
     @property
     def one_hot(self) -> float:
-        """What stands for 1, so that random categories are `_CATEGORY_STEP` apart."""
+        """Value of a hot feature, such that random categories are `_CATEGORY_STEP` apart."""
         return float(_CATEGORY_STEP * np.sqrt(self.n_categories / (self.n_categories - 1.0) / 2.0))
 
 

@@ -122,7 +122,7 @@ class GaussianProcess:
     def log_marginal_likelihood(
         self, theta: ArrayLike | None = None, eval_gradient: bool = False
     ) -> float | tuple[float, Array]:
-        """How well hyperparameters explain the (normalised) data of `fit`.
+        """Log marginal likelihood of the (normalised) data of `fit`.
 
         Args:
             theta: Logarithms of scale, length scales and noise variance, shape (d + 2,); None:

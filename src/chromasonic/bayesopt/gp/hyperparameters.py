@@ -34,7 +34,7 @@ NOISE_BOUNDS = (1e-6, 1e1)
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """What a kernel has besides its shape.
+    """Length scales, output scale and noise variance of a Gaussian process.
 
     Attributes:
         scale: Variance of the function.
@@ -61,7 +61,7 @@ class Hyperparameters:
 
 @dataclass(frozen=True)
 class Prior:
-    """What is believed of the hyperparameters of a standardised objective in the unit cube.
+    """Prior of the hyperparameters, for a standardised objective in the unit cube.
 
     The logarithm of a length scale is normal around log(0.3) + log(g) / 4, that of the noise
     variance around -6, and the scale has a gamma density: a function that changes over a good
@@ -95,7 +95,7 @@ class Prior:
 
 @dataclass(frozen=True)
 class Observed:
-    """Data to be explained.
+    """Training inputs and targets of the Gaussian process.
 
     Attributes:
         features: Shape (n, f).

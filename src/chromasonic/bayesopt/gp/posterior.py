@@ -1,4 +1,4 @@
-"""What a Gaussian process with given hyperparameters expects after some observations.
+"""Posterior of a Gaussian process with given hyperparameters.
 
 Symbols:
     Z       features divided by their length scales, (n, f); Z* of new points, (m, f)

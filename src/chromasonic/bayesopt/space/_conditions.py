@@ -1,4 +1,4 @@
-"""Which parameters count at a point, when some depend on the values of others."""
+"""Conditional parameters: which are active at a point."""
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches

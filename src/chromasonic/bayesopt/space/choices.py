@@ -28,11 +28,11 @@ class _Listed(Parameter):
 
     @property
     def n_values(self) -> int:
-        """How many values there are."""
+        """Number of values."""
         return len(self.values)
 
     def contains(self, value: object) -> bool:
-        """Whether the value is listed; 1 and True are different values."""
+        """True if the value is listed; 1 and True are different values."""
         return among(value, self.values)
 
     def index(self, value: object) -> int:

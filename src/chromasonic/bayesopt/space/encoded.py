@@ -38,8 +38,8 @@ class _Condition:
 
 
 @final
-class Lattice:
-    """Where the points of a space lie.
+class EncodedSpace:
+    """Encoding of a space's points as numbers.
 
     Args:
         space: The search space.
@@ -72,7 +72,7 @@ class Lattice:
         count = float(np.prod([float(size) for size in sizes]))
         self.n_points = int(count) if 0 < count < 2**62 else None
 
-    def within(self, places: Mapping[int, Array]) -> "Lattice":
+    def within(self, places: Mapping[int, Array]) -> "EncodedSpace":
         """The points that stand at one of these places in each of these columns, ascending."""
         narrowed = copy(self)
         narrowed._lay_out([places.get(c, kept) for c, kept in enumerate(self._places)])

@@ -1,4 +1,4 @@
-"""What every parameter can do."""
+"""Base class of all parameters."""
 
 import math
 from abc import ABC, abstractmethod
@@ -27,7 +27,7 @@ class Parameter(ABC):
     @property
     @abstractmethod
     def n_values(self) -> int | None:
-        """How many values there are; None where they are continuous."""
+        """Number of values; None where they are continuous."""
 
     @abstractmethod
     def describe(self) -> str:
@@ -35,7 +35,7 @@ class Parameter(ABC):
 
     @abstractmethod
     def contains(self, value: object) -> bool:
-        """Whether the parameter can take this value."""
+        """True if the parameter can take this value."""
 
     @abstractmethod
     def to_unit(self, value: Any) -> float:
@@ -96,7 +96,7 @@ def clipped(u: float) -> float:
 
 
 def cell(u: float, k: int) -> int:
-    """Which of k equal cells of the unit interval holds `u`, counted from 0."""
+    """Index of the one of k equal cells of the unit interval that holds `u`, from 0."""
     return min(int(clipped(u) * k), k - 1)
 
 

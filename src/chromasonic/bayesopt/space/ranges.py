@@ -80,7 +80,7 @@ class _Range(Parameter):
         return below + (target > border)
 
     def _log_borders(self, k: int) -> tuple[float, float]:
-        """Where the first cell starts and the last one ends."""
+        """Start of the first cell and end of the last one."""
         first, last = math.log(self.low), math.log(self.high)
         second, last_but_one = math.log(self.value_at(1)), math.log(self.value_at(k - 2))
         return first - (second - first) / 2, last + (last - last_but_one) / 2
@@ -132,7 +132,7 @@ class Float(_Range):
 
     @property
     def n_values(self) -> int | None:
-        """How many values there are; None without a step."""
+        """Number of values; None without a step."""
         return None if self.step is None else 1 + round((self.high - self.low) / self.step)
 
     def value_at(self, index: int) -> float:
@@ -145,7 +145,7 @@ class Float(_Range):
         return self._words("a number", self.step)
 
     def contains(self, value: object) -> bool:
-        """Whether the value lies in the range and, given a step, on a step."""
+        """True if the value lies in the range and, given a step, on a step."""
         if not is_number(value):
             return False
         if self.step is None:
@@ -210,7 +210,7 @@ class Integer(_Range):
 
     @property
     def n_values(self) -> int:
-        """How many values there are."""
+        """Number of values."""
         return 1 + (self.high - self.low) // self.step
 
     def value_at(self, index: int) -> int:
@@ -222,7 +222,7 @@ class Integer(_Range):
         return self._words("an integer", None if self.step == 1 else self.step)
 
     def contains(self, value: object) -> bool:
-        """Whether the value is an integer of the range and lies on a step."""
+        """True if the value is an integer of the range and lies on a step."""
         if not is_integer(value):
             return False
         return self.low <= int(value) <= self.high and (int(value) - self.low) % self.step == 0

@@ -124,7 +124,7 @@ class Space(Mapping[str, Parameter]):
         self._row(params)
 
     def contains(self, params: Params) -> bool:
-        """Whether this is a point of the space."""
+        """True if this is a point of the space."""
         try:
             self.validate(params)
         except SpaceError:

@@ -113,7 +113,7 @@ def _typed_choices(name: str, table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _hint(name: str, bare: object) -> str:
-    """How to write what stands there without a table."""
+    """Hint for a bare value or list, in the form of a table."""
     key = _key(name)
     if not isinstance(bare, list):
         return f"Write {key} = {{ value = ... }}."

@@ -1,4 +1,4 @@
-"""What a value of a parameter can be, and when two values are the same."""
+"""Values of parameters: types and equality."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -14,12 +14,12 @@ Params = Mapping[str, Value]
 
 
 def is_real(value: object) -> bool:
-    """Whether this is a real number, even nan or infinite; a boolean is none."""
+    """True for a real number, even nan or infinite; False for a boolean."""
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether this is a finite real number that a float can hold; a boolean is none."""
+    """True for a finite real number that a float can hold; False for a boolean."""
     if not isinstance(value, Real) or isinstance(value, bool):
         return False
     try:
@@ -29,7 +29,7 @@ def is_number(value: object) -> TypeGuard[float]:
 
 
 def is_integer(value: object) -> TypeGuard[int]:
-    """Whether this is an integer by type; neither 2.0 nor a boolean is."""
+    """True for an integer by type; False for 2.0 and for a boolean."""
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
@@ -51,7 +51,7 @@ def as_native(value: object) -> Value:
 
 
 def same(value: object, choice: Value) -> bool:
-    """Whether both are the same value: 1 and 1.0 are, 1 and True are not."""
+    """True if both are the same value: 1 and 1.0 are, 1 and True are not."""
     if isinstance(value, np.generic):
         value = value.item()
     comparable = value is None or isinstance(value, str | Real)
@@ -59,7 +59,7 @@ def same(value: object, choice: Value) -> bool:
 
 
 def among(value: object, choices: Iterable[Value]) -> bool:
-    """Whether the value is one of the choices."""
+    """True if the value is one of the choices."""
     return any(same(value, choice) for choice in choices)
 
 

@@ -1,4 +1,4 @@
-"""What is known of one point of the search: its value, its failure, or a part of its curve."""
+"""Observations of one point: a value, a failure, or part of a learning curve."""
 
 import math
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from chromasonic.bayesopt.space import Params
 
 
 class Outcome(StrEnum):
-    """How the evaluation of a point ended."""
+    """Outcome of an evaluation."""
 
     COMPLETED = "completed"
     PRUNED = "pruned"
@@ -38,10 +38,10 @@ class Observation:
 
     @property
     def succeeded(self) -> bool:
-        """Whether it has a finite value; one that is not finite is a failure."""
+        """True if it has a finite value; one that is not finite is a failure."""
         return self.outcome is Outcome.COMPLETED and math.isfinite(self.value)
 
     @property
     def failed(self) -> bool:
-        """Whether it says that its place is bad, and nothing else."""
+        """True for a failure, which only tells that its place is bad."""
         return not self.succeeded and self.outcome is not Outcome.PRUNED

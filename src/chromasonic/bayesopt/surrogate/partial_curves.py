@@ -1,4 +1,4 @@
-"""What a trial that was stopped early tells of the value it would have reached.
+"""Estimated final values of trials that were stopped early.
 
 Its loss is compared with those of all others at the same epoch; how much such a comparison is
 worth is learned from the trials that finished, from the belief that half of a difference stays.
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromasonic.bayesopt.surrogate.observations import Observation
-from chromasonic.bayesopt.surrogate.targets import modelled
+from chromasonic.bayesopt.surrogate.targets import winsorize_and_standardize
 
 Array = NDArray[np.float64]
 
@@ -68,7 +68,7 @@ def _at_epoch(
     if epoch < 0 or (finished and not compared):
         return _as_the_finished(len(pruned), finished)
     losses = np.array([best_until(trial, epoch) for trial in [*compared, *pruned]])
-    known = modelled(losses)
+    known = winsorize_and_standardize(losses)
     early = known.shift + known.spread * known.z
     own = early[len(compared) :]
     if not compared:
@@ -89,7 +89,7 @@ def _at_epoch(
 
 
 def _as_the_finished(n: int, finished: Sequence[Observation]) -> tuple[Array, Array]:
-    """Where nothing can be compared: what finished trials reached, as unsure as they differ."""
+    """Fallback without comparable trials: mean and variance of the finished ones."""
     if not finished:
         return np.full(n, np.nan), np.full(n, np.nan)
     ends = np.array([trial.value for trial in finished])

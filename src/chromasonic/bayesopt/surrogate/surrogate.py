@@ -24,7 +24,7 @@ from chromasonic.bayesopt.gp.kernels import Kernel, kernel_named
 from chromasonic.bayesopt.gp.posterior import Posterior
 from chromasonic.bayesopt.surrogate.observations import Observation, Outcome
 from chromasonic.bayesopt.surrogate.partial_curves import estimated_ends
-from chromasonic.bayesopt.surrogate.targets import modelled
+from chromasonic.bayesopt.surrogate.targets import winsorize_and_standardize
 
 Array = NDArray[np.float64]
 
@@ -61,12 +61,12 @@ TargetsUntil = Callable[[int], Targets]
 """From a number of observations to the targets that the first so many of them make."""
 
 
-def targets_of(observations: Sequence[Observation], cut: bool = True) -> Targets:
-    """What the surrogate is to explain; a failure is as bad as the worst value.
+def targets_of(observations: Sequence[Observation], winsorize: bool = True) -> Targets:
+    """Training targets of the surrogate; a failure is as bad as the worst value.
 
     Args:
         observations: In the order of proposals.
-        cut: Whether how bad the bad ones are is left out.
+        winsorize: Whether how bad the bad ones are is left out.
     """
     measured = np.array([o.succeeded for o in observations], dtype=bool)
     pruned = np.array([o.outcome is Outcome.PRUNED for o in observations], dtype=bool)
@@ -76,13 +76,13 @@ def targets_of(observations: Sequence[Observation], cut: bool = True) -> Targets
         stopped = [o for o in observations if o.outcome is Outcome.PRUNED]
         finished = [o for o in observations if o.succeeded]
         y[pruned], extra_noise[pruned] = estimated_ends(stopped, finished)
-    found = modelled(y, cut)
+    found = winsorize_and_standardize(y, winsorize)
     extra_noise[pruned] = np.clip(extra_noise[pruned] / found.spread**2, *_ESTIMATE_NOISE)
     extra_noise[np.isnan(extra_noise)] = _ESTIMATE_NOISE[1]
     return Targets(found.z, extra_noise, measured, found.shift, found.spread)
 
 
-class Model:
+class SurrogateModel:
     """Fits surrogates to a growing history, at fixed lengths of it.
 
     What is kept between calls is a cache: the answer depends on the arguments alone.
@@ -101,7 +101,7 @@ class Model:
     def posterior(
         self, Z: Array, targets: TargetsUntil, pending: Array | None = None
     ) -> Posterior:
-        """What is expected of the function everywhere.
+        """Prior mean of the function.
 
         Args:
             Z: Features of the observed points, shape (n, f), in the order of proposals.
@@ -130,7 +130,7 @@ class Model:
 
 
 def fitted_length(n: int) -> int:
-    """How many of the first n observations the hyperparameters are fitted to."""
+    """Number of the first n observations that hyperparameters are fitted to."""
     fitted = length = 1
     while length <= n:
         fitted = length

@@ -1,4 +1,4 @@
-"""All that observations make the optimizer believe: the objective, failures and constraints.
+"""Surrogates of the objective, of failures and of constraints.
 
 Each is a surrogate of its own. How likely a point is not to fail, and to keep each constraint, is
 multiplied into what it is worth. A failure also counts as a bad value: without that, the search
@@ -14,12 +14,17 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from chromasonic.bayesopt.acquisition.on_cube import Surface
+from chromasonic.bayesopt.acquisition.on_cube import AcquisitionFunction
 from chromasonic.bayesopt.gp.features import Features
 from chromasonic.bayesopt.gp.posterior import Posterior
 from chromasonic.bayesopt.surrogate.observations import Observation
-from chromasonic.bayesopt.surrogate.surrogate import FittedSurrogate, Model, Targets, targets_of
-from chromasonic.bayesopt.surrogate.targets import modelled
+from chromasonic.bayesopt.surrogate.surrogate import (
+    FittedSurrogate,
+    SurrogateModel,
+    Targets,
+    targets_of,
+)
+from chromasonic.bayesopt.surrogate.targets import winsorize_and_standardize
 
 Array = NDArray[np.float64]
 
@@ -28,7 +33,7 @@ _Limited = tuple[Posterior, float]
 
 
 @final
-class Beliefs:
+class Surrogates:
     """Models of what is known. What is kept between calls is a cache.
 
     Args:
@@ -39,7 +44,7 @@ class Beliefs:
     def __init__(self, features: Features, kernel: str) -> None:
         self._features = features
         self._kernel = kernel
-        self._models: dict[str, Model] = {}
+        self._models: dict[str, SurrogateModel] = {}
 
     def surrogate(self, observations: Sequence[Observation], known: Array) -> FittedSurrogate:
         """The model of the objective, in units of the values told.
@@ -54,12 +59,12 @@ class Beliefs:
         if not any(o.succeeded for o in observations):
             raise ValueError("a surrogate needs at least one finite value. Tell one first.")
         # Where to look next, how bad the bad points are does not matter; to a reader it does.
-        targets = cache(lambda n: targets_of(observations[:n], cut=False))
+        targets = cache(lambda n: targets_of(observations[:n], winsorize=False))
         posterior = self._model("whole").posterior(self._features(known), targets)
         told = targets(len(observations))
         return FittedSurrogate(self._features, posterior, told.shift, told.spread)
 
-    def surface(
+    def acquisition_function(
         self,
         observations: Sequence[Observation],
         known: Array,
@@ -67,8 +72,8 @@ class Beliefs:
         acquisition: str,
         xi: float,
         kappa: float,
-    ) -> Surface | None:
-        """What the next point is to maximise; None where all that is known is the same.
+    ) -> AcquisitionFunction | None:
+        """The acquisition function; None where all observed values are equal.
 
         Args:
             observations: What is known.
@@ -84,14 +89,18 @@ class Beliefs:
         feasible = targets.measured & np.array([_feasible(o) for o in observations], dtype=bool)
         constrained = any(o.constraints for o in observations)
         if not _differ(targets.z) or (constrained and not feasible.any()):
-            return Surface(self._features, None, 0.0, constraints=limits) if limits else None
+            return (
+                AcquisitionFunction(self._features, None, 0.0, constraints=limits)
+                if limits
+                else None
+            )
         Z_pending = self._features(pending)
         posterior = self._model("objective").posterior(self._features(known), until, Z_pending)
         # The lowest value told, not the lowest expected: under noise the latter stays where it is.
         best = float(targets.z[feasible].min() if feasible.any() else targets.z.min())
         if len(pending):
             best = min(best, float(posterior.mean(Z_pending).min()))
-        return Surface(
+        return AcquisitionFunction(
             self._features, posterior, best, acquisition, xi / targets.spread, kappa, limits
         )
 
@@ -120,8 +129,8 @@ class Beliefs:
         posterior = self._model(name).posterior(self._features(U), targets)
         return posterior, -found.shift / found.spread
 
-    def _model(self, name: str) -> Model:
-        return self._models.setdefault(name, Model(self._features, self._kernel))
+    def _model(self, name: str) -> SurrogateModel:
+        return self._models.setdefault(name, SurrogateModel(self._features, self._kernel))
 
 
 def _feasible(observation: Observation) -> bool:
@@ -133,6 +142,6 @@ def _differ(values: Array) -> bool:
 
 
 def _plain_targets(values: Array, n: int) -> Targets:
-    found = modelled(values[:n], cut=False)
+    found = winsorize_and_standardize(values[:n], winsorize=False)
     measured = np.isfinite(values[:n])
     return Targets(found.z, np.zeros(n), measured, found.shift, found.spread)

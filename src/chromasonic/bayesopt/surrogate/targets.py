@@ -2,7 +2,7 @@
 
 Symbols:
     y   values as told, smaller is better, (n,)
-    z   what is modelled, mean 0 and variance 1, (n,)
+    z   winsorized and standardized values, mean 0 and variance 1, (n,)
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _EXPLODED, _EXPLODED_WHOLE = 1e4, 1e8
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Values made fit to be modelled.
+    """Winsorized and standardized objective values.
 
     Attributes:
         z: Standardised values, shape (n,); what was not finite has the worst.
@@ -34,7 +34,7 @@ class Outcomes:
     spread: float
 
 
-def modelled(y: Array, cut: bool = True) -> Outcomes:
+def winsorize_and_standardize(y: Array, winsorize: bool = True) -> Outcomes:
     """The values with the bad side cut off, standardised.
 
     Losses above a ceiling differ in ways that do not matter; how good the good ones are is what
@@ -42,7 +42,7 @@ def modelled(y: Array, cut: bool = True) -> Outcomes:
 
     Args:
         y: Shape (n,); inf and nan allowed.
-        cut: Whether to cut off the bad side; without it only values that exploded are.
+        winsorize: Whether to cut off the bad side; without it only values that exploded are.
     """
     usable = np.isfinite(y)
     if not usable.any():
@@ -50,18 +50,18 @@ def modelled(y: Array, cut: bool = True) -> Outcomes:
     # Differences and squares of the largest floats would overflow.
     clipped = np.clip(np.where(usable, y, np.inf), -1e150, 1e150)
     ordered = np.sort(clipped[usable])
-    ordered = ordered[ordered <= _largest_sane(ordered, cut)]
-    z = np.minimum(clipped, _ceiling(ordered) if cut else ordered[-1])
+    ordered = ordered[ordered <= _largest_sane(ordered, winsorize)]
+    z = np.minimum(clipped, _ceiling(ordered) if winsorize else ordered[-1])
     shift, spread = float(z.mean()), float(z.std())
     if not spread > 1e-12 * max(abs(shift), 1e-300):
         return Outcomes(np.zeros_like(y), shift, 1.0)
     return Outcomes((z - shift) / spread, shift, spread)
 
 
-def _largest_sane(ordered: Array, cut: bool) -> float:
+def _largest_sane(ordered: Array, winsorize: bool) -> float:
     """Values above have nothing to do with the good ones; `ordered` is ascending."""
     best, good = ordered[0], ordered[min(max(2, len(ordered) // 10), len(ordered) - 1)]
-    ratio = _EXPLODED if cut else _EXPLODED_WHOLE
+    ratio = _EXPLODED if winsorize else _EXPLODED_WHOLE
     return float(best + ratio * max(abs(best), abs(good), good - best))
 
 

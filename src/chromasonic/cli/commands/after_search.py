@@ -26,10 +26,10 @@ def after_search(
     from chromasonic.melody_generation.after_search.finished_search import FinishedSearch
     from chromasonic.melody_generation.after_search.steps import AfterSearch
     from chromasonic.melody_generation.training.devices import choose_device
-    from chromasonic.reporting.result_files import read_results
+    from chromasonic.tuning.session import load_result
 
     torch.set_num_threads(1)
-    search = FinishedSearch.from_source(read_results(results))
+    search = FinishedSearch.from_source(load_result(results, options=("--from", "--study-name")))
     folder = results if results.is_dir() else results.parent
     chosen = str(choose_device(device))
     return AfterSearch(search, folder, top, repeats, chosen, executor, jobs)
@@ -54,8 +54,10 @@ def ensemble(
     It is scored once on the test melodies. Ctrl-C stops it, and the same command goes on.
     """
     with errors_in_one_line(debug):
+        from chromasonic.tuning.search_folder import SearchFolder
+
         after = after_search(from_, top, repeats, device, executor, jobs)
-        after.ensemble(output_dir or after.results_dir / "ensemble", size)
+        after.ensemble(output_dir or SearchFolder(after.results_dir).ensemble, size)
 
 
 def train(
@@ -80,8 +82,10 @@ def train(
     It is scored once on the test melodies. Ctrl-C stops it, and the same command goes on.
     """
     with errors_in_one_line(debug):
+        from chromasonic.tuning.search_folder import SearchFolder
+
         after = after_search(from_, top, repeats, device, executor, jobs)
-        after.final_model(output_dir or after.results_dir / "final_model", trial)
+        after.final_model(output_dir or SearchFolder(after.results_dir).final_model, trial)
 
 
 def confirm(

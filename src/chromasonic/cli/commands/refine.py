@@ -113,10 +113,10 @@ def refine(
     with errors_in_one_line(debug):
         from chromasonic.tuning.files import write_text
         from chromasonic.tuning.refinement import refine_space
-        from chromasonic.tuning.session import read_session
+        from chromasonic.tuning.session import load_result
         from chromasonic.tuning.storage.opening import safe_url
 
-        result = read_session(from_, study_name, storage)
+        result = load_result(storage or from_, study_name, options=("--storage", "--study-name"))
         refinement = refine_space(result)
         for decision in refinement.decisions:
             typer.echo(str(decision))
@@ -132,7 +132,7 @@ def refine(
         command = next_command(result, earlier, file, output_dir, n_trials)
         if command is None:
             typer.echo(
-                "To go on, give tune or optimize this space, earlier=read_session(...), "
+                "To go on, give tune or optimize this space, earlier=load_result(...), "
                 f"n_trials={n_trials} and another output_dir."
             )
         else:

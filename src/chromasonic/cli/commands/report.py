@@ -25,9 +25,11 @@ def report(
             require_extra("matplotlib", "report")
         from chromasonic.reporting.result_files import write_result_files
         from chromasonic.reporting.text import summary_lines
-        from chromasonic.tuning.session import read_session
+        from chromasonic.tuning.session import load_result
 
-        result = read_session(output_dir, study_name, storage)
+        result = load_result(
+            storage or output_dir, study_name, options=("--storage", "--study-name")
+        )
         write_result_files(result, output_dir)
         for line in summary_lines(result):
             typer.echo(line)

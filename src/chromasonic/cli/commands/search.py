@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from chromasonic.cli.earlier import read_earlier
+from chromasonic.cli.earlier import load_earlier
 from chromasonic.cli.exits import errors_in_one_line, exit_by_result, require_extra
 from chromasonic.cli.options import (
     Address,
@@ -114,7 +114,7 @@ def search(
             n_sequences,
             data_seed,
         )
-        if source.is_read:
+        if source.reads_files:
             source = replace(source, options={"outside": outside, "max_notes": max_notes})
         melodies, lines = source.load()
         for line in lines:
@@ -135,7 +135,7 @@ def search(
             storage,
             patience=patience,
             target=target,
-            earlier=read_earlier(from_, from_study),
+            earlier=load_earlier(from_, from_study),
             fresh=fresh,
             accept_changed_model=accept_changed_model,
             data_description=source.describe(),

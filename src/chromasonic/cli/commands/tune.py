@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from chromasonic.cli.earlier import read_earlier
+from chromasonic.cli.earlier import load_earlier
 from chromasonic.cli.exits import errors_in_one_line, exit_by_result, require_extra
 from chromasonic.cli.options import (
     Address,
@@ -112,7 +112,7 @@ def tune(
             deterministic=not no_deterministic,
             address=address,
             gpus_per_trial=gpus_per_trial,
-            earlier=read_earlier(from_, from_study),
+            earlier=load_earlier(from_, from_study),
             fresh=fresh,
             accept_changed_source=accept_changed_source,
         )

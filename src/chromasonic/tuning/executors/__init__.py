@@ -1,1 +1,1 @@
-"""Where a trial runs."""
+"""Executors: this process, child processes, a Ray cluster."""

@@ -1,4 +1,4 @@
-"""What this machine can bear, containers' limits included."""
+"""CPUs, memory and GPUs of this machine, container limits included."""
 
 import math
 import os
@@ -12,7 +12,7 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 def usable_cpus() -> int:
-    """How many CPUs this process may keep busy, at least 1.
+    """Number of CPUs that this process may use, at least 1.
 
     Source: cgroup v2, `cpu.max` holds a quota and a period in microseconds.
     """
@@ -23,7 +23,7 @@ def usable_cpus() -> int:
 
 
 def free_memory() -> int:
-    """How many bytes of memory are free for use.
+    """Bytes of free memory.
 
     Source: cgroup v2, `memory.max` and `memory.current`.
     """

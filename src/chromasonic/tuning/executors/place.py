@@ -1,4 +1,4 @@
-"""Where trials run, as a user says it, and the executor that stands for it."""
+"""Choice of an executor, as a user makes it."""
 
 import re
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where trials run, and with how much each.
+class ExecutorConfig:
+    """Executor, number of slots, and resources of each trial.
 
     Attributes:
         executor: `process` (child processes), `inline` (this process, one trial at a time) or
@@ -97,7 +97,7 @@ class Place:
 
 
 def default_jobs(threads: int, gpus: tuple[str, ...]) -> int:
-    """How many trials this machine can bear: a GPU each, or their threads and some memory."""
+    """Default number of slots: one a GPU, or as CPUs and memory allow."""
     if gpus:
         return len(gpus)
     return max(1, min(usable_cpus() // threads, free_memory() // MEMORY_OF_A_TRIAL))

@@ -1,4 +1,4 @@
-"""What the driver asks of a place where trials run."""
+"""Executor protocol: tasks, events, and the calls of the driver."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,12 +48,12 @@ class EpochEnded:
     Attributes:
         number: The trial's number.
         row: `epoch` (from 1), `loss`, `train_loss`, `seconds` and the objective's metrics.
-        trouble: What went wrong and cost nothing so far, such as a checkpoint not written.
+        warning: What went wrong and cost nothing so far, such as a checkpoint not written.
     """
 
     number: int
     row: dict[str, Any]
-    trouble: str = ""
+    warning: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,14 +65,14 @@ class TrialEnded:
         ending: Why. `KILLED` and `LOST` say that its worker is gone through no fault of its own.
         reason: One line for people; empty where the ending says it all.
         log: More about a failure, such as its traceback.
-        trouble: What went wrong besides.
+        warning: What went wrong besides.
     """
 
     number: int
     ending: Ending
     reason: str = ""
     log: str = ""
-    trouble: str = ""
+    warning: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,11 +81,11 @@ class TrialPaused:
 
     Attributes:
         number: The trial's number.
-        trouble: What went wrong besides, such as a checkpoint not written.
+        warning: What went wrong besides, such as a checkpoint not written.
     """
 
     number: int
-    trouble: str = ""
+    warning: str = ""
 
 
 Event = TrialStarted | EpochEnded | TrialEnded | TrialPaused

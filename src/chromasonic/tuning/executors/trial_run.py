@@ -1,4 +1,4 @@
-"""One trial on its way, wherever it runs."""
+"""Running of one trial, in any process."""
 
 import time
 import traceback
@@ -48,14 +48,14 @@ class TrialRun:
                 begun = True
                 self._last = next(self._epochs)
         except StopIteration as stop:
-            return TrialEnded(number, stop.value, trouble=self.try_to_save())
+            return TrialEnded(number, stop.value, warning=self.try_to_save())
         except KeyboardInterrupt:
             # Once begun, the objective may be an epoch ahead of the learning curve.
             return TrialPaused(number, "" if begun else self.try_to_save())
         row = _row(len(self._rows) + 1, self._last, time.monotonic() - started)
         self._rows.append(row)
         is_due = time.monotonic() - self._saved_at >= CHECKPOINT_EVERY_S
-        return EpochEnded(number, row, trouble=self.try_to_save() if is_due else "")
+        return EpochEnded(number, row, warning=self.try_to_save() if is_due else "")
 
     def pause(self) -> TrialPaused | TrialEnded:
         """Stops the trial between two epochs, after a checkpoint if it can write one."""

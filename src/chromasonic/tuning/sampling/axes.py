@@ -47,7 +47,7 @@ class StepAxis:
         self.parameter: Parameter = Integer(0, self._n_steps)
 
     def inside(self, internal: float, asked: BaseDistribution) -> Value:
-        """How many steps lie below a number."""
+        """Number of steps below a number."""
         return min(max(round((internal - self._low) / self._step), 0), self._n_steps)
 
     def outside(self, value: Any, asked: BaseDistribution) -> Any:
@@ -85,7 +85,7 @@ class ContinuousAxis:
         self.parameter: Parameter = Float(0.0, 1.0)
 
     def inside(self, internal: float, asked: BaseDistribution) -> Value:
-        """Where in the range a number lies."""
+        """Position of a number in the range, between 0 and 1."""
         return min(max((self._scaled(internal) - self._low) / self._width, 0.0), 1.0)
 
     def outside(self, value: Any, asked: BaseDistribution) -> Any:
@@ -175,7 +175,7 @@ class MovingAxis:
     parameter: Parameter = Float(0.0, 1.0)
 
     def inside(self, internal: float, asked: BaseDistribution) -> Value:
-        """Where a number lies in the range that was asked for."""
+        """Position of a number in the range that was asked for."""
         if asked.single():
             return 0.5
         axis = axis_of(asked)

@@ -1,4 +1,4 @@
-"""Which hyperparameters to try next: our sampler and Optuna's, by name."""
+"""Samplers by name: the project's own and Optuna's."""
 
 import warnings
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""When parameters are asked for, found in which trials asked for them.
+"""Conditions of parameters, inferred from the trials that asked for them.
 
 Symbols:
     V   internal values by trial and parameter, (n, d), nan where one was not asked for
@@ -25,7 +25,7 @@ _MOST_PARENT_VALUES = 32
 
 @dataclass(frozen=True)
 class Conditions:
-    """When parameters are asked for.
+    """Inferred conditions of parameters.
 
     Attributes:
         parents: For a child its parent and the values there, as the space has them, for which it
@@ -88,7 +88,7 @@ def find_conditions(axes: Mapping[str, Axis], trials: Sequence[Mapping[str, floa
 
 
 def _decision(axis: Axis, name: str, values: Array, child_asked: Mask) -> _Decision | None:
-    """How a parent decides; None if it does not, or has too many values to say."""
+    """Condition of a child on a parent; None if there is none, or too many values to tell."""
     n_values = axis.parameter.n_values
     there = ~np.isnan(values)
     if n_values is None or n_values > _MOST_PARENT_VALUES or (child_asked & ~there).any():
@@ -111,7 +111,7 @@ def _decision(axis: Axis, name: str, values: Array, child_asked: Mask) -> _Decis
 
 
 def _by_value(values: Array, asked: Mask) -> dict[float, bool]:
-    """Whether the child is asked for at each value of the parent; empty if that varies."""
+    """Presence of the child at each value of the parent; empty if that varies."""
     says: dict[float, bool] = {}
     for value in np.unique(values).tolist():
         shares = asked[values == value]

@@ -30,7 +30,7 @@ class SeededByTrial(BaseSampler):
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """What the sampler wants to choose together."""
+        """Search space of the sampler's joint choice."""
         return self._of(trial).infer_relative_search_space(study, trial)
 
     def sample_relative(
@@ -81,7 +81,7 @@ class FiniteGridSampler(GridSampler):
         super().before_trial(study, trial)
 
     def is_exhausted(self, study: Study) -> bool:
-        """Whether every point has been given out, be it to a trial that still runs."""
+        """True once every point has been proposed, running trials included."""
         trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
         noted = [trial.system_attrs for trial in trials if "grid_id" in trial.system_attrs]
         given_out = {n["grid_id"] for n in noted if self._same_search_space(n["search_space"])}

@@ -19,9 +19,9 @@ from chromasonic.bayesopt import Space
 from chromasonic.bayesopt.proposals import Strategy
 from chromasonic.tuning.sampling.blas import one_blas_thread
 from chromasonic.tuning.sampling.deterministic import SeededByTrial
-from chromasonic.tuning.sampling.history import History, Known
+from chromasonic.tuning.sampling.history import History, Snapshot
 from chromasonic.tuning.sampling.known_space import KnownSpace
-from chromasonic.tuning.sampling.models import Models
+from chromasonic.tuning.sampling.models import SpaceModels
 from chromasonic.tuning.sampling.spread import evenly_spread
 
 _log = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class GPSampler(BaseSampler):
         """Drops what is kept; proposals stay the same."""
         self._lock = Lock()
         self._history: History | None = None
-        self._models = Models(self._given, self._strategy, self._seed)
+        self._models = SpaceModels(self._given, self._strategy, self._seed)
 
     def reseed_rng(self) -> None:
         """Nothing: each trial has a random state of its own, in whatever thread or process."""
@@ -90,7 +90,7 @@ class GPSampler(BaseSampler):
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """What it chooses together: all parameters asked for so far."""
+        """Search space of the joint choice: all parameters asked for so far."""
         if study._is_multi_objective():
             return self._tpe().infer_relative_search_space(study, trial)
         with self._lock:
@@ -136,15 +136,15 @@ class GPSampler(BaseSampler):
         size = self._models.block_size
         return evenly_spread(param_name, param_distribution, trial.number, size, self._seed)
 
-    def _choosable(self, known: Known) -> dict[str, BaseDistribution]:
-        """What a model can choose: what it knows, but for constants."""
+    def _choosable(self, known: Snapshot) -> dict[str, BaseDistribution]:
+        """Search space of a model, without constants."""
         if self._given is not None:
             return self._given.distributions
         return {name: asked for name, asked in known.newest.items() if not asked.single()}
 
     def _propose(
         self,
-        known: Known,
+        known: Snapshot,
         trial: FrozenTrial,
         asked: Mapping[str, BaseDistribution],
         given: Mapping[str, Any],
@@ -156,11 +156,11 @@ class GPSampler(BaseSampler):
             model = self._models.model(known, asked)
             return model.propose(known, fixed, asked, trial.number)
 
-    def _read(self, study: Study, trial: FrozenTrial) -> Known:
+    def _read(self, study: Study, trial: FrozenTrial) -> Snapshot:
         storage, study_id = study._storage, study._study_id
         if self._history is None or not self._history.is_of(storage, study_id):
             self._history = History(storage, study_id, study.direction)
-            self._models = Models(self._given, self._strategy, self._seed)
+            self._models = SpaceModels(self._given, self._strategy, self._seed)
         # Under Hyperband `study` shows the trials of one bracket only; all of them teach.
         return self._history.known_to(trial.number)
 

@@ -1,4 +1,4 @@
-"""What a study's trials tell, read once and kept; smaller objectives are better."""
+"""History of a study's trials, read once and kept; smaller objectives are better."""
 
 from dataclasses import dataclass, field
 from typing import final
@@ -20,8 +20,8 @@ _OUTCOMES = {
 
 
 @dataclass(frozen=True)
-class Told:
-    """What one trial tells; one that runs tells only its internal values and their ranges."""
+class TrialData:
+    """Data of one trial; a running one has only internal values and their ranges."""
 
     number: int
     internal: dict[str, float]
@@ -33,13 +33,13 @@ class Told:
 
     @property
     def came_to_its_end(self) -> bool:
-        """Whether what it did not ask for would not have been asked for later."""
+        """True if parameters that it did not ask for would not have come later."""
         return self.outcome in (Outcome.COMPLETED, Outcome.PRUNED)
 
 
 @dataclass(frozen=True)
-class Known:
-    """What is known when a trial is asked for.
+class Snapshot:
+    """Snapshot of the history when a trial is asked for.
 
     Attributes:
         ended: Trials that have ended, in their order.
@@ -51,8 +51,8 @@ class Known:
         constraints: The names of all that were set.
     """
 
-    ended: list[Told]
-    running: list[Told]
+    ended: list[TrialData]
+    running: list[TrialData]
     asked: dict[str, list[BaseDistribution]]
     newest: dict[str, BaseDistribution]
     moving: frozenset[str]
@@ -69,23 +69,23 @@ class History:
         self._sign = -1.0 if direction is StudyDirection.MAXIMIZE else 1.0
         self._read: set[int] = set()
         self._n_first_read = 0
-        self._ended: list[Told] = []
+        self._ended: list[TrialData] = []
         self._ranges = Ranges()
         self._times: dict[str, int] = {}
         self._n_whole = 0
         self._constraints: set[str] = set()
 
     def is_of(self, storage: BaseStorage, study_id: int) -> bool:
-        """Whether it is the history of this study."""
+        """True if it is the history of this study."""
         return self._storage is storage and self._study_id == study_id
 
-    def known_to(self, number: int) -> Known:
-        """What is known to the trial of that number."""
+    def known_to(self, number: int) -> Snapshot:
+        """Snapshot of the history for the trial of that number."""
         trials = self._storage.get_all_trials(self._study_id, deepcopy=False)
         unread = [t for t in trials[self._n_first_read :] if t.number not in self._read]
-        self._keep([trial for trial in unread if trial.state in _OUTCOMES])
+        self._store_ended([trial for trial in unread if trial.state in _OUTCOMES])
         running = [t for t in unread if t.state is TrialState.RUNNING and t.number != number]
-        return Known(
+        return Snapshot(
             self._ended,
             [self._told(trial) for trial in running],
             self._ranges.asked,
@@ -95,7 +95,7 @@ class History:
             tuple(sorted(self._constraints)),
         )
 
-    def _keep(self, ended: list[FrozenTrial]) -> None:
+    def _store_ended(self, ended: list[FrozenTrial]) -> None:
         self._read.update(trial.number for trial in ended)
         while self._n_first_read in self._read:
             self._n_first_read += 1
@@ -110,14 +110,14 @@ class History:
         if ended:
             self._ended.sort(key=lambda told: told.number)
 
-    def _told(self, trial: FrozenTrial) -> Told:
+    def _told(self, trial: FrozenTrial) -> TrialData:
         asked = trial.distributions
         internal = {name: d.to_internal_repr(trial.params[name]) for name, d in asked.items()}
         outcome = _OUTCOMES.get(trial.state)
         if outcome is None:
-            return Told(trial.number, internal, asked)
+            return TrialData(trial.number, internal, asked)
         value = trial.value if outcome is Outcome.COMPLETED else None
-        return Told(
+        return TrialData(
             trial.number,
             internal,
             asked,

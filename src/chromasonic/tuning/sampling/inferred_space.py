@@ -72,7 +72,7 @@ class InferredSpace:
     def values_of(
         self, params: Mapping[str, Value], asked: Mapping[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """What Optuna is to get of a proposal, of all that is asked for."""
+        """The proposal's values for the parameters that Optuna asks for."""
         return {
             name: self._axes[name].outside(params[name], distribution)
             for name, distribution in asked.items()

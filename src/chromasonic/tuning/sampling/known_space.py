@@ -61,5 +61,5 @@ class KnownSpace:
     def values_of(
         self, params: Mapping[str, Value], asked: Mapping[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """What Optuna is to get of a proposal, of all that is asked for."""
+        """The proposal's values for the parameters that Optuna asks for."""
         return {n: params[n] for n in asked if n in params and n in self.distributions}

@@ -13,7 +13,7 @@ from chromasonic.bayesopt.space import Value
 from chromasonic.bayesopt.surrogate.observations import Observation
 from chromasonic.tuning.sampling.axes import Axis, MovingAxis, axis_of
 from chromasonic.tuning.sampling.conditions import Conditions, find_conditions
-from chromasonic.tuning.sampling.history import Known, Told
+from chromasonic.tuning.sampling.history import Snapshot, TrialData
 from chromasonic.tuning.sampling.inferred_space import InferredSpace
 from chromasonic.tuning.sampling.known_space import KnownSpace
 from chromasonic.tuning.sampling.ranges import widest
@@ -25,7 +25,7 @@ _MOST_MODELS = 4
 
 
 @final
-class Model:
+class SpaceModel:
     """One space of a study. What it keeps is a cache.
 
     Args:
@@ -51,7 +51,7 @@ class Model:
 
     def propose(
         self,
-        known: Known,
+        known: Snapshot,
         fixed: Mapping[str, Any],
         asked: Mapping[str, BaseDistribution],
         number: int,
@@ -71,7 +71,7 @@ class Model:
         params = proposer.propose(self._observed(known), running, number)
         return self._translation.values_of(params, asked)
 
-    def _observed(self, known: Known) -> list[Observation]:
+    def _observed(self, known: Snapshot) -> list[Observation]:
         """The trials that lie in the space; the same objects each time."""
         for told in known.ended:
             if told.number not in self._observations:
@@ -79,7 +79,7 @@ class Model:
         found = (self._observations[told.number] for told in known.ended)
         return [observation for observation in found if observation is not None]
 
-    def _observation(self, told: Told) -> Observation | None:
+    def _observation(self, told: TrialData) -> Observation | None:
         params = self._point(told)
         if params is None or told.outcome is None:
             return None
@@ -89,12 +89,12 @@ class Model:
             told.number, params, told.outcome, told.value, told.curve, tuple(constraints)
         )
 
-    def _point(self, told: Told) -> dict[str, Value] | None:
+    def _point(self, told: TrialData) -> dict[str, Value] | None:
         return self._translation.params_of(told.internal, told.asked)
 
 
 @final
-class Models:
+class SpaceModels:
     """The models of one study for the spaces that were needed last.
 
     Args:
@@ -108,14 +108,14 @@ class Models:
         self._strategy = strategy
         self._seed = seed
         self._axes: dict[str, Axis] = {}
-        self._kept: list[tuple[object, Model]] = []
+        self._kept: list[tuple[object, SpaceModel]] = []
 
     @property
     def block_size(self) -> int:
-        """How many of the first trials, that of the middle aside, share the range of a number."""
+        """Number of first trials, without that of the middle, that share the range of a number."""
         return max((self._strategy.n_initial or USUAL_COUNT) - 1, 1)
 
-    def model(self, known: Known, asked: Mapping[str, BaseDistribution]) -> Model:
+    def model(self, known: Snapshot, asked: Mapping[str, BaseDistribution]) -> SpaceModel:
         """The model for a trial that asks for this; the same one as long as nothing changes."""
         axes: dict[str, Axis] = {}
         conditions = Conditions({})
@@ -135,15 +135,15 @@ class Models:
 
     def _new_model(
         self, axes: Mapping[str, Axis], conditions: Conditions, constraints: tuple[str, ...]
-    ) -> Model:
+    ) -> SpaceModel:
         if self._given is not None:
-            return Model(self._given, constraints, self._strategy, self._seed)
+            return SpaceModel(self._given, constraints, self._strategy, self._seed)
         found = InferredSpace(axes, conditions)
         # By name, not by column: a design would be another one with each parameter that comes.
         start = partial(even_point, found.space, self.block_size, self._seed)
-        return Model(found, constraints, self._strategy, self._seed, start)
+        return SpaceModel(found, constraints, self._strategy, self._seed, start)
 
-    def _axes_for(self, known: Known, asked: Mapping[str, BaseDistribution]) -> dict[str, Axis]:
+    def _axes_for(self, known: Snapshot, asked: Mapping[str, BaseDistribution]) -> dict[str, Axis]:
         """An axis for every parameter with more than one value."""
         axes: dict[str, Axis] = {name: MovingAxis() for name in known.moving}
         for name in known.asked.keys() - known.moving:

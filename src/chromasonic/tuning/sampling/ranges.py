@@ -14,7 +14,7 @@ _N_RECENT = 10
 
 @final
 class Ranges:
-    """What was asked for under each name.
+    """Distributions asked for, by name.
 
     Attributes:
         asked: All distributions, by name.
@@ -34,7 +34,7 @@ class Ranges:
             self._recent[name] = sorted(recent, key=lambda entry: entry[0])[-_N_RECENT:]
 
     def newest(self) -> dict[str, BaseDistribution]:
-        """What the last trial that asked for a name asked for."""
+        """Distribution of a name in the last trial that asked for it."""
         return {name: self._recent[name][-1][1] for name in sorted(self._recent)}
 
     def moving(self) -> frozenset[str]:

@@ -45,7 +45,7 @@ class Translation(Protocol):
     def values_of(
         self, params: Mapping[str, Value], asked: Mapping[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """What Optuna is to get of a proposal, of all that is asked for."""
+        """The proposal's values for the parameters that Optuna asks for."""
 
 
 def active_part(space: Space, values: Mapping[str, Value]) -> dict[str, Value] | None:

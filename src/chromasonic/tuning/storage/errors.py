@@ -1,4 +1,4 @@
-"""What went wrong with a database: whether it may pass, and one line that says it."""
+"""Database errors: transient or not, and in one line."""
 
 from collections.abc import Iterator
 
@@ -13,8 +13,8 @@ BROKEN_SQLITE_CODES = {11, 26}
 """Corrupt, not a database."""
 
 
-def may_pass(error: BaseException) -> bool:
-    """Whether the same call may succeed later, with the database as it is.
+def is_transient(error: BaseException) -> bool:
+    """True if the same call may succeed later.
 
     Optuna raises its own error from that of SQLAlchemy, some of them as they are.
     """
@@ -30,7 +30,7 @@ def may_pass(error: BaseException) -> bool:
 
 
 def is_broken_file(error: BaseException) -> bool:
-    """Whether a file is no SQLite database, or no longer one."""
+    """True if a file is not, or is no longer, an SQLite database."""
     found = _database_error(error)
     return found is not None and _sqlite_code(found) in BROKEN_SQLITE_CODES
 

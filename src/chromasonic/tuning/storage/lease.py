@@ -1,4 +1,4 @@
-"""A lease on a study: it keeps a second driver out where no file can be locked."""
+"""Lease on a study against a second driver, where no file can be locked."""
 
 import os
 import threading
@@ -70,7 +70,7 @@ class Lease:
         self._attempt = threading.Lock()
         self._tried_at = self._renewed_at = _clock()
         self._released = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+        self._thread = threading.Thread(target=self._renew_regularly, name="lease", daemon=True)
         self.lost = ""
 
     def __enter__(self) -> Self:
@@ -138,7 +138,7 @@ class Lease:
             time.sleep(min(LOOK_EVERY_S, max(other.left_s, 0.01)))
             self._renewed_at = _clock()
 
-    def _keep(self) -> None:
+    def _renew_regularly(self) -> None:
         """The body of the thread."""
         every_s = self._duration_s / RENEWALS_PER_DURATION
         pause_s = every_s
@@ -146,7 +146,7 @@ class Lease:
             pause_s = every_s if self._try_to_renew() else min(every_s, RETRY_AFTER_S)
 
     def _try_to_renew(self, *, only_after_a_pause: bool = False) -> bool:
-        """Whether the server has answered, whatever it said."""
+        """True if the server has answered."""
         # One that has begun in the other thread must have ended: it may find the lease lost.
         with self._attempt:
             if only_after_a_pause and not self._is_long_ago(self._tried_at):

@@ -59,7 +59,7 @@ LEASES = Table(
 
 @dataclass(frozen=True)
 class LeaseRow:
-    """Who holds a lease, and for how many seconds still."""
+    """Holder of a lease, and its seconds left."""
 
     holder: str
     host: str
@@ -71,7 +71,7 @@ class LeaseRow:
         return f"host {self.host}, pid {self.pid}"
 
     def is_as(self, earlier: "LeaseRow") -> bool:
-        """Whether nobody has taken or renewed it since."""
+        """True if the lease was neither taken nor renewed since."""
         return (self.holder, self.expires) == (earlier.holder, earlier.expires)
 
 
@@ -103,7 +103,7 @@ class LeaseTable:
                 raise
 
     def take(self) -> bool:
-        """Whether it was free, or had expired, and is ours now."""
+        """Takes the lease if it is free or has expired; returns True on success."""
         ours = {
             "holder": self._holder,
             "host": socket.gethostname()[:255],
@@ -129,7 +129,7 @@ class LeaseTable:
         return None if found is None else LeaseRow(*found)
 
     def renew(self) -> bool:
-        """Whether it is still ours, which it is after it has expired until somebody takes it."""
+        """Renews the lease; returns False if another driver has taken it."""
         with self._engine.begin() as connection:
             renewed = update(LEASES).where(self._is_ours).values(expires=self._expires)
             return connection.execute(renewed).rowcount == 1

@@ -1,4 +1,4 @@
-"""The storage of a study's only driver: what nobody else writes need not be read again."""
+"""Storage that reads trials from memory, since nobody else writes them."""
 
 import copy
 import json

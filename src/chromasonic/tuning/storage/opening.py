@@ -1,4 +1,4 @@
-"""Where studies are kept: opening them, and keeping a second driver out."""
+"""Opening storages, and file locks against a second driver."""
 
 import warnings
 from collections.abc import Iterator
@@ -73,7 +73,7 @@ def close_storage(storage: BaseStorage) -> None:
 
 
 def server_engine_kwargs(url: URL) -> dict[str, Any]:
-    """What an engine needs to notice that a server has gone, and to find it when it is back."""
+    """Engine arguments for noticing a lost server and connecting again."""
     arguments: dict[str, Any] = {}
     driver = url.get_driver_name()
     if driver in ("psycopg", "psycopg2", "pymysql", "mysqldb"):

@@ -1,4 +1,4 @@
-"""The storage of a study's only driver: it outlives a database that goes away for a while."""
+"""Storage that retries while its database is away."""
 
 import json
 import time
@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from chromasonic.errors import StudyError
-from chromasonic.tuning.storage.errors import describe, may_pass
+from chromasonic.tuning.storage.errors import describe, is_transient
 from chromasonic.tuning.storage.proxy import StorageProxy
 
 PATIENCE_S = 300.0
@@ -43,7 +43,7 @@ class PatientStorage(StorageProxy):
         storage: What is asked.
         name: What it is called in messages, without a password.
         patience_s: How long a call is tried again before it fails.
-        on_trouble: Told in one line when the database is away, and again when it is back. This
+        on_warning: Told in one line when the database is away, and again when it is back. This
             and `should_give_up` are attributes that may be set later.
         should_give_up: Asked while waiting whether to fail at once.
         sleep: Waits for so many seconds.
@@ -56,13 +56,13 @@ class PatientStorage(StorageProxy):
         *,
         name: str,
         patience_s: float = PATIENCE_S,
-        on_trouble: Callable[[str], None] = _tell_nobody,
+        on_warning: Callable[[str], None] = _tell_nobody,
         should_give_up: Callable[[], bool] = _never,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(storage)
-        self.on_trouble = on_trouble
+        self.on_warning = on_warning
         self.should_give_up = should_give_up
         self._name = name
         self._patience_s = patience_s
@@ -71,7 +71,7 @@ class PatientStorage(StorageProxy):
         self._gave_up = False
 
     def _pass(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """What the call returns, as soon as the database lets it.
+        """Calls until the database answers, and returns the result.
 
         Raises:
             StudyError: The database was away for too long, or can no longer be used.
@@ -91,13 +91,13 @@ class PatientStorage(StorageProxy):
                 self._gave_up = False
                 if began_at is not None:
                     away_s = self._clock() - began_at
-                    self.on_trouble(f"the storage {self._name} is back after {away_s:.0f} s")
+                    self.on_warning(f"the storage {self._name} is back after {away_s:.0f} s")
                 return result
 
     def _require_hope(self, error: Exception) -> None:
         if isinstance(error, IntegrityError):
             raise error
-        if not may_pass(error):
+        if not is_transient(error):
             raise StudyError(
                 f"the storage {self._name} can no longer be used: {describe(error)}. "
                 "Mend it, or choose another --storage."
@@ -106,7 +106,7 @@ class PatientStorage(StorageProxy):
     def _tell_of(self, error: Exception) -> None:
         # Who has given up once is not told again by what is tidied up afterwards.
         if not self._gave_up:
-            self.on_trouble(
+            self.on_warning(
                 f"the storage {self._name} is away ({describe(error)}): "
                 f"trying again for up to {self._patience_s:.0f} s"
             )
@@ -180,7 +180,7 @@ class PatientStorage(StorageProxy):
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
     ) -> bool:
-        """Whether the trial is in that state now, by this attempt or by a lost one."""
+        """True if the trial is in that state now, by this attempt or by a lost one."""
         attempt = 0
 
         def store() -> bool:

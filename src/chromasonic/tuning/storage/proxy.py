@@ -35,7 +35,7 @@ class StorageProxy(BaseStorage, BaseHeartbeat):
         self._storage = get_storage(storage)
 
     def _pass(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """What a method of the other storage returns."""
+        """Calls a method of the other storage."""
         return call(*args, **kwargs)
 
     # Studies

@@ -14,7 +14,7 @@ from chromasonic.tuning.executors.protocol import TrialEnded
 
 
 def end_by(error: Exception, number: int, exceptions: Any) -> TrialEnded:
-    """How a trial ends whose actor failed.
+    """Ending of a trial whose actor failed.
 
     Args:
         error: What Ray said.
@@ -85,11 +85,11 @@ class RayCluster:
             "its head": _host_and_port(context.gcs_address),
             "the node of this process": (node["NodeManagerAddress"], node["NodeManagerPort"]),
         }
-        self._trouble = ""
+        self._unreachable = ""
         self._looked_at = -LOOK_EVERY_S
 
     def slots(self, cpus: float, gpus: float, memory: int) -> int:
-        """How many trials of these needs the nodes can run at the same time.
+        """Number of trials with these needs that the nodes can run at the same time.
 
         Raises:
             ExecutorError: None.
@@ -106,22 +106,22 @@ class RayCluster:
         return n_slots
 
     @property
-    def trouble(self) -> str:
-        """What of the cluster cannot be reached; empty if all is well.
+    def unreachable(self) -> str:
+        """The part of the cluster that cannot be reached, in words; empty if all can.
 
         Without its head or its node nearly all that Ray is asked to do blocks, or ends the
         process, so that this is to be asked before.
         """
         if time.monotonic() - self._looked_at >= LOOK_EVERY_S:
             self.look()
-        return self._trouble
+        return self._unreachable
 
     def look(self) -> str:
-        """The `trouble` of this very moment."""
+        """The `unreachable` of this very moment."""
         unreached = (name for name, place in self._places.items() if not _is_reached(*place))
-        self._trouble = next(unreached, "")
+        self._unreachable = next(unreached, "")
         self._looked_at = time.monotonic()
-        return self._trouble
+        return self._unreachable
 
     def close(self) -> None:
         """Disconnects."""

@@ -11,8 +11,8 @@ from chromasonic.errors import ExecutorError, one_line
 from chromasonic.tuning.endings import Ending
 from chromasonic.tuning.executors.on_ray.cluster import RayCluster, end_by, last_line
 from chromasonic.tuning.executors.on_ray.parcel import pack, unpack_checkpoint
-from chromasonic.tuning.executors.on_ray.worker import News, RayWorker
-from chromasonic.tuning.executors.processes.child import Word
+from chromasonic.tuning.executors.on_ray.worker import RayWorker, Report
+from chromasonic.tuning.executors.processes.child import Command
 from chromasonic.tuning.executors.protocol import (
     Event,
     Task,
@@ -125,13 +125,13 @@ class RayExecutor:
         """Lets a trial that waits after an epoch begin the next one."""
         run = self._run_of(number)
         if run is not None and run.task.waits:
-            self._tell(run, Word.GO_ON)
+            self._tell(run, Command.GO_ON)
 
     def stop(self, number: int) -> None:
         """Ends a trial; one that is in the middle of an epoch is broken off."""
         run = self._forget(number)
         if run is not None and run.has_started:
-            self._tell(run, Word.STOP)
+            self._tell(run, Command.STOP)
         elif run is not None:
             self._discard(run)
 
@@ -145,7 +145,7 @@ class RayExecutor:
         """Asks a trial to stop where it is."""
         run = self._run_of(number)
         if run is not None and run.has_started:
-            self._tell(run, Word.PAUSE)
+            self._tell(run, Command.PAUSE)
         elif run is not None or any(task.number == number for task in self._queue):
             self.stop(number)
             self._events.append(TrialPaused(number))
@@ -169,16 +169,16 @@ class RayExecutor:
         actor = self._idle.pop() if self._idle else self._actor_class.remote(self._pickled)
         ticket = next(self._tickets)
         done = actor.run.remote(ticket, task, checkpoint)
-        self._runs.append(_Run(task, ticket, actor, done, _ask_for_news(actor, ticket)))
+        self._runs.append(_Run(task, ticket, actor, done, _request_report(actor, ticket)))
 
     def _look_after_the_cluster(self) -> None:
         """Waits for a cluster out of reach, and gives it up in the end."""
-        if not self._cluster.trouble:
+        if not self._cluster.unreachable:
             self._well_at = time.monotonic()
         elif time.monotonic() - self._well_at >= self._patience_s:
             reason = (
-                f"the Ray cluster must be within reach, but {self._cluster.trouble} has not been "
-                f"for {self._patience_s:g} s"
+                "the Ray cluster must be within reach, "
+                f"but {self._cluster.unreachable} has not been for {self._patience_s:g} s"
             )
             if not self._runs:
                 raise ExecutorError(f"{reason}. Start it again, then go on with the study.")
@@ -193,7 +193,7 @@ class RayExecutor:
         waited_for = {
             reference: run for run in self._runs for reference in (run.done, run.news) if reference
         }
-        if not waited_for or self._cluster.trouble:
+        if not waited_for or self._cluster.unreachable:
             time.sleep(timeout_s)
             return
         references = list(waited_for)
@@ -207,7 +207,7 @@ class RayExecutor:
         try:
             news = self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
-            self._bury(run, error)
+            self._on_worker_exit(run, error)
             return
         if reference == run.done:
             # All went well: the last news will say so, too.
@@ -215,7 +215,7 @@ class RayExecutor:
         else:
             self._take(run, news)
 
-    def _take(self, run: _Run, news: News) -> None:
+    def _take(self, run: _Run, news: Report) -> None:
         if news.unfit:
             raise ExecutorError(
                 f"the workers of the Ray cluster must be able to load the objective, but: "
@@ -226,18 +226,18 @@ class RayExecutor:
             isinstance(e, TrialEnded) and not e.ending.finished for e in news.events
         )
         if not run.is_forgotten:
-            self._events += _arrived(run.task, news)
+            self._events += _with_stored_checkpoint(run.task, news)
             # The same trial may be submitted again from now on.
             run.is_forgotten = any(isinstance(e, TrialEnded | TrialPaused) for e in news.events)
         if not news.over:
-            run.news = _ask_for_news(run.actor, run.ticket)
+            run.news = _request_report(run.actor, run.ticket)
         elif run.is_last:
             self._discard(run)
         else:
             self._runs.remove(run)
             self._idle.append(run.actor)
 
-    def _bury(self, run: _Run, error: Exception) -> None:
+    def _on_worker_exit(self, run: _Run, error: Exception) -> None:
         self._discard(run)
         if getattr(error, "actor_init_failed", False):
             raise ExecutorError(
@@ -274,7 +274,7 @@ class RayExecutor:
         runs = (run for run in self._runs if not run.is_forgotten and run.task.number == number)
         return next(runs, None)
 
-    def _tell(self, run: _Run, word: Word) -> None:
+    def _tell(self, run: _Run, word: Command) -> None:
         run.actor.tell.options(concurrency_group="orders").remote(run.ticket, word)
 
 
@@ -285,19 +285,19 @@ def _actor_class(ray: Any, **needs: float | None) -> Any:
     return as_actor(RayWorker)
 
 
-def _ask_for_news(actor: Any, ticket: int) -> Any:
+def _request_report(actor: Any, ticket: int) -> Any:
     return actor.news.options(concurrency_group="news").remote(ticket)
 
 
-def _arrived(task: Task, news: News) -> list[Event]:
-    """What a trial says, once the checkpoint that came with it is in the trial's folder."""
+def _with_stored_checkpoint(task: Task, news: Report) -> list[Event]:
+    """Stores the checkpoint that came with a report, and returns the event in it."""
     if news.checkpoint is None or task.folder is None:
         return news.events
     try:
         unpack_checkpoint(news.checkpoint, task.folder)
     except OSError as error:
-        trouble = f"trial {task.number} could not write its checkpoint: {one_line(error)}"
+        warning = f"trial {task.number} could not write its checkpoint: {one_line(error)}"
         *earlier, last = news.events
         if not isinstance(last, TrialStarted):
-            return [*earlier, replace(last, trouble=trouble)]
+            return [*earlier, replace(last, warning=warning)]
     return news.events

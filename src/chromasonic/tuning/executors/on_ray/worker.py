@@ -1,4 +1,4 @@
-"""What runs on a Ray cluster: one trial after the other, as the driver says.
+"""The Ray actor that runs trials, one after the other.
 
 Ray calls a worker from threads of its own: one runs the trial, one hands out its news, one takes
 orders. Nothing here knows Ray.
@@ -24,7 +24,7 @@ from chromasonic.tuning.executors.on_ray.parcel import (
     scratch_folder,
     unpack,
 )
-from chromasonic.tuning.executors.processes.child import Word
+from chromasonic.tuning.executors.processes.child import Command
 from chromasonic.tuning.executors.protocol import (
     EpochEnded,
     Event,
@@ -76,8 +76,8 @@ def _raise_in(thread: int, exception: type[BaseException] | None) -> None:
 
 
 @dataclass
-class News:
-    """What a trial has to say.
+class Report:
+    """Report of a trial to its driver.
 
     Attributes:
         events: In their order.
@@ -91,7 +91,7 @@ class News:
     unfit: str = ""
     over: bool = False
 
-    def add(self, later: "News") -> None:
+    def add(self, later: "Report") -> None:
         """Appends what was said later."""
         self.events += later.events
         self.checkpoint = later.checkpoint or self.checkpoint
@@ -109,7 +109,7 @@ class RayWorker:
     def __init__(self, pickled: bytes) -> None:
         self._pickled = pickled
         self._objective: Objective | None = None
-        self._talks: dict[int, _Talk] = {}
+        self._talks: dict[int, _RunChannel] = {}
         self._lock = threading.Lock()
 
     def run(self, ticket: int, task: Task, checkpoint: Files | None) -> None:
@@ -123,26 +123,26 @@ class RayWorker:
         talk = self._talk(ticket)
         try:
             objective = self._load()
-            talk.say(News([TrialStarted(task.number)]))
+            talk.say(Report([TrialStarted(task.number)]))
             with scratch_folder() as scratch:
-                for news in _run(objective, _brought_to(scratch, task, checkpoint), talk):
+                for news in _run(objective, _unpack_into(scratch, task, checkpoint), talk):
                     talk.say(news)
         except _CannotLoad as error:
-            talk.say(News(unfit=str(error)))
+            talk.say(Report(unfit=str(error)))
         except Exception as error:  # noqa: BLE001 - such as a full disk: it costs one trial only
             end = TrialEnded(task.number, Ending.FAILED, one_line(error), traceback.format_exc())
-            talk.say(News([end]))
+            talk.say(Report([end]))
         finally:
-            talk.say(News(over=True))
+            talk.say(Report(over=True))
 
-    def news(self, ticket: int) -> News:
+    def news(self, ticket: int) -> Report:
         """Waits until there is news of a run, and returns all that there is."""
         news = self._talk(ticket).listen()
         if news.over:
             del self._talks[ticket]
         return news
 
-    def tell(self, ticket: int, word: Word) -> None:
+    def tell(self, ticket: int, word: Command) -> None:
         """Tells a run what to do; one that is over hears nothing."""
         talk = self._talks.get(ticket)
         if talk is not None:
@@ -156,48 +156,48 @@ class RayWorker:
                 raise _CannotLoad(one_line(error)) from error
         return self._objective
 
-    def _talk(self, ticket: int) -> "_Talk":
+    def _talk(self, ticket: int) -> "_RunChannel":
         # Whether a run begins or is asked for news first is a matter of chance.
         with self._lock:
-            return self._talks.setdefault(ticket, _Talk())
+            return self._talks.setdefault(ticket, _RunChannel())
 
 
 class _CannotLoad(Exception):
     """The objective cannot be loaded here."""
 
 
-class _Talk:
-    """What is said about one run, in both directions."""
+class _RunChannel:
+    """Commands and reports of one run."""
 
     def __init__(self) -> None:
-        self._news: SimpleQueue[News] = SimpleQueue()
-        self._words: SimpleQueue[Word] = SimpleQueue()
+        self._news: SimpleQueue[Report] = SimpleQueue()
+        self._words: SimpleQueue[Command] = SimpleQueue()
         self._break = ThreadBreak()
         self.breakable = self._break.breakable
 
-    def say(self, news: News) -> None:
+    def say(self, news: Report) -> None:
         """Leaves news for the driver."""
         self._news.put(news)
 
-    def listen(self) -> News:
+    def listen(self) -> Report:
         """All the news there is, or else the next."""
         news = self._news.get()
         while not self._news.empty():
             news.add(self._news.get())
         return news
 
-    def tell(self, word: Word) -> None:
+    def tell(self, word: Command) -> None:
         """Has the run go on, or end, in the middle of an epoch if need be."""
         self._words.put(word)
-        if word is not Word.GO_ON:
+        if word is not Command.GO_ON:
             self._break.request()
 
-    def answer(self, *, wait: bool) -> Word:
-        """What to do after an epoch; to go on, if nothing was said and none need be."""
-        return self._words.get() if wait or not self._words.empty() else Word.GO_ON
+    def answer(self, *, wait: bool) -> Command:
+        """The command after an epoch; to go on where none came and none is waited for."""
+        return self._words.get() if wait or not self._words.empty() else Command.GO_ON
 
 
-def _brought_to(scratch: Path, task: Task, checkpoint: Files | None) -> Task:
+def _unpack_into(scratch: Path, task: Task, checkpoint: Files | None) -> Task:
     """The task with folders of this machine."""
     trial = replace(task.trial, checkpoint=None)
     if checkpoint is not None:
@@ -206,27 +206,27 @@ def _brought_to(scratch: Path, task: Task, checkpoint: Files | None) -> Task:
     return replace(task, trial=trial, folder=task.folder and scratch / "checkpoints")
 
 
-def _run(objective: Objective, task: Task, talk: _Talk) -> Iterator[News]:
+def _run(objective: Objective, task: Task, talk: _RunChannel) -> Iterator[Report]:
     run = TrialRun(objective, task, talk.breakable)
     n_saved = 0
     try:
         for event in _events(run, task.waits, talk):
             checkpoint = pack_checkpoint(task.folder, after=n_saved) if task.folder else None
             n_saved = len(checkpoint.epochs) if checkpoint else n_saved
-            yield News([event], checkpoint)
+            yield Report([event], checkpoint)
     finally:
         run.close()
 
 
-def _events(run: TrialRun, waits: bool, talk: _Talk) -> Iterator[Event]:
+def _events(run: TrialRun, waits: bool, talk: _RunChannel) -> Iterator[Event]:
     while True:
         event = run.step()
         yield event
         if not isinstance(event, EpochEnded):
             return
         match talk.answer(wait=waits):
-            case Word.STOP:
+            case Command.STOP:
                 return
-            case Word.PAUSE:
+            case Command.PAUSE:
                 yield run.pause()
                 return

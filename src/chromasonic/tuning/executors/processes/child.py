@@ -1,4 +1,4 @@
-"""What runs in a child process: one trial after the other, as its parent says.
+"""The child process that runs trials, one after the other.
 
 Nothing heavy is imported above: how many threads numpy uses must be said before it is loaded.
 """
@@ -30,8 +30,8 @@ OUT_OF_MEMORY_SCORE = "500"
 """When memory runs out, Linux should end a trial rather than the search."""
 
 
-class Word(Enum):
-    """What a parent may tell a child about its trial."""
+class Command(Enum):
+    """Commands of the parent about the running trial."""
 
     GO_ON = "go on"
     STOP = "stop"
@@ -39,10 +39,10 @@ class Word(Enum):
 
 
 @dataclass(frozen=True)
-class Order:
+class TrialCommand:
     """A word about one trial; it means nothing once that has ended."""
 
-    word: Word
+    word: Command
     number: int
 
 
@@ -52,7 +52,7 @@ class Ready:
 
 
 @dataclass(frozen=True)
-class Unfit:
+class LoadFailed:
     """A child cannot load what it is to run."""
 
     reason: str
@@ -93,7 +93,7 @@ def _load(pickled: bytes, connection: Connection) -> "Objective | None":
     try:
         objective: Objective = cloudpickle.loads(pickled)
     except Exception as error:  # noqa: BLE001 - the parent says what is wrong
-        connection.send(Unfit(one_line(error)))
+        connection.send(LoadFailed(one_line(error)))
         return None
     return objective
 
@@ -113,9 +113,9 @@ def _run(
                 return event
             connection.send(event)
             match orders.answer(wait=task.waits):
-                case Word.STOP:
+                case Command.STOP:
                     return TrialStopped(task.number)
-                case Word.PAUSE:
+                case Command.PAUSE:
                     return run.pause()
     finally:
         orders.end()
@@ -123,7 +123,7 @@ def _run(
 
 
 class _Orders:
-    """What the parent says, heard while a trial runs; its end is an order, too.
+    """Commands of the parent, received while a trial runs; a closed pipe is one, too.
 
     A thread listens. To stop or pause a trial it breaks off the epoch that is running, by a
     signal that raises KeyboardInterrupt in the main thread. Ctrl-C at the terminal reaches
@@ -133,7 +133,7 @@ class _Orders:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._tasks: SimpleQueue[Task | None] = SimpleQueue()
-        self._answers: SimpleQueue[Word] = SimpleQueue()
+        self._answers: SimpleQueue[Command] = SimpleQueue()
         self._number: int | None = None
         self._must_break_off = False
         self._breakable = False
@@ -151,10 +151,10 @@ class _Orders:
         """The trial is over: no order about it means anything any more."""
         self._number = None
 
-    def answer(self, *, wait: bool) -> Word:
-        """What to do after an epoch; to go on, if nothing was said and none need be."""
+    def answer(self, *, wait: bool) -> Command:
+        """The command after an epoch; to go on where none came and none is waited for."""
         if not wait and self._answers.empty():
-            return Word.GO_ON
+            return Command.GO_ON
         return self._answers.get()
 
     @contextmanager
@@ -175,7 +175,7 @@ class _Orders:
             except (EOFError, OSError):
                 self._parent_is_gone()
                 return
-            if not isinstance(message, Order):
+            if not isinstance(message, TrialCommand):
                 self._begin(message)
             elif message.number == self._number:
                 self._take(message.word)
@@ -187,15 +187,15 @@ class _Orders:
         self._number = task.number
         self._tasks.put(task)
 
-    def _take(self, word: Word) -> None:
+    def _take(self, word: Command) -> None:
         self._answers.put(word)
-        if word is not Word.GO_ON:
+        if word is not Command.GO_ON:
             self._must_break_off = True
             _wake_main_thread()
 
     def _parent_is_gone(self) -> None:
         self._tasks.put(None)
-        self._take(Word.STOP)
+        self._take(Command.STOP)
         time.sleep(ORPHAN_GRACE_S)
         os._exit(1)
 

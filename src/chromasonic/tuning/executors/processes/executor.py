@@ -8,7 +8,13 @@ from typing import Any
 
 from chromasonic.errors import ExecutorError
 from chromasonic.tuning.endings import Ending
-from chromasonic.tuning.executors.processes.child import Order, Ready, TrialStopped, Unfit, Word
+from chromasonic.tuning.executors.processes.child import (
+    Command,
+    LoadFailed,
+    Ready,
+    TrialCommand,
+    TrialStopped,
+)
 from chromasonic.tuning.executors.processes.worker import Worker
 from chromasonic.tuning.executors.protocol import (
     Event,
@@ -99,19 +105,19 @@ class ProcessExecutor:
 
     def go_on(self, number: int) -> None:
         """Lets a trial that waits after an epoch begin the next one."""
-        self._tell(number, Word.GO_ON)
+        self._tell(number, Command.GO_ON)
 
     def stop(self, number: int) -> None:
         """Ends a trial; one that is in the middle of an epoch is broken off."""
         if not self._drop_from_queue(number):
-            self._tell(number, Word.STOP)
+            self._tell(number, Command.STOP)
 
     def pause(self, number: int) -> None:
         """Asks a trial to stop where it is."""
         if self._drop_from_queue(number):
             self._untold.append(TrialPaused(number))
         else:
-            self._tell(number, Word.PAUSE)
+            self._tell(number, Command.PAUSE)
 
     def kill(self, number: int) -> None:
         """Ends a trial and its child at once."""
@@ -140,14 +146,14 @@ class ProcessExecutor:
                 self._untold.append(TrialStarted(task.number))
 
     def _listen_to(self, worker: Worker) -> list[Event]:
-        """What a child says that concerns the driver; a dead one says why it died."""
+        """Events of a child for the driver; a dead one has the ending of its trial."""
         events: list[Event] = []
         for message in worker.messages():
             match message:
                 case Ready():
                     worker.is_ready = True
                     self._failed_starts = 0
-                case Unfit(reason):
+                case LoadFailed(reason):
                     raise ExecutorError(
                         f"a worker process must be able to load the objective, but: {reason}. "
                         "Put what it needs into a module that can be imported everywhere."
@@ -166,10 +172,10 @@ class ProcessExecutor:
                         worker.dismiss()
                         self._replace(worker)
         if worker.is_dead and worker in self._workers:
-            events += self._bury(worker)
+            events += self._on_worker_exit(worker)
         return events
 
-    def _bury(self, worker: Worker) -> list[Event]:
+    def _on_worker_exit(self, worker: Worker) -> list[Event]:
         ending, reason = worker.cause_of_death()
         task, must_stop = worker.task, worker.must_stop
         if not worker.is_ready:
@@ -202,10 +208,10 @@ class ProcessExecutor:
         self._leaving.append(worker)
         self._workers[slot] = Worker(self._pickled, self._environments[slot])
 
-    def _tell(self, number: int, word: Word) -> None:
+    def _tell(self, number: int, word: Command) -> None:
         worker = self._worker_of(number)
         if worker is not None:
-            worker.tell(Order(word, number))
+            worker.tell(TrialCommand(word, number))
 
     def _drop_from_queue(self, number: int) -> bool:
         for task in self._queue:

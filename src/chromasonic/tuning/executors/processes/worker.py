@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 from chromasonic.tuning.endings import Ending
-from chromasonic.tuning.executors.processes.child import Order, Word, serve
+from chromasonic.tuning.executors.processes.child import Command, TrialCommand, serve
 from chromasonic.tuning.executors.protocol import Task
 
 GRACE_S = 2.0
@@ -54,17 +54,17 @@ class Worker:
 
     @property
     def handles(self) -> tuple[Any, ...]:
-        """What becomes readable when the child speaks or dies."""
+        """Handles that become readable when the child reports or dies."""
         return self._connection, self._process.sentinel
 
     @property
     def is_idle(self) -> bool:
-        """Whether it can be given a trial."""
+        """True if it can be given a trial."""
         return self.is_ready and self.task is None
 
     @property
     def is_dead(self) -> bool:
-        """Whether the process has ended."""
+        """True if the process has ended."""
         return not self._process.is_alive()
 
     def begin(self, task: Task) -> None:
@@ -74,13 +74,13 @@ class Worker:
         self._oom_kills = _oom_kills()
         self._send(task)
 
-    def tell(self, order: Order) -> None:
+    def tell(self, order: TrialCommand) -> None:
         """Tells it what to do with its trial."""
-        self.must_stop = self.must_stop or order.word is Word.STOP
+        self.must_stop = self.must_stop or order.word is Command.STOP
         self._send(order)
 
     def messages(self) -> Iterator[Any]:
-        """What it has said since it was asked last."""
+        """Reports since the last call."""
         with suppress(EOFError, OSError):
             while self._connection.poll():
                 yield self._connection.recv()
@@ -96,7 +96,7 @@ class Worker:
         return used
 
     def cause_of_death(self) -> tuple[Ending, str]:
-        """Why a dead one died, as an ending of its trial."""
+        """Ending of the trial of a dead child."""
         self._process.join()
         code = self._process.exitcode or 0
         if code >= 0:
@@ -121,7 +121,7 @@ class Worker:
         self._process.kill()
 
     def gone(self) -> bool:
-        """Whether a dismissed one has left; one that takes too long is killed."""
+        """True once a dismissed child has ended; one that takes too long is killed."""
         if self.is_dead:
             self._end_group()
             self._process.close()
@@ -183,7 +183,7 @@ def _signal_name(number: int) -> str:
 
 
 def _oom_kills() -> int:
-    """How often Linux has killed a process for want of memory."""
+    """Number of processes that Linux has killed for lack of memory."""
     try:
         for line in Path("/proc/vmstat").read_text(encoding="ascii").splitlines():
             if line.startswith("oom_kill "):
