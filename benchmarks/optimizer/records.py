@@ -1,5 +1,6 @@
 """The runs on disk, and their normalised regret."""
 
+import gzip
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ Runs = dict[tuple[str, int], np.ndarray]
 
 def results_file(peer: str) -> Path:
     """File that holds the runs of a method."""
-    return RESULTS / f"{peer}.jsonl"
+    return RESULTS / f"{peer}.jsonl.gz"
 
 
 def finished(peer: str) -> set[tuple[str, int]]:
@@ -73,4 +74,14 @@ def best_values(peers: list[str], problems: Mapping[str, Problem]) -> dict[str, 
 def read_lines(peer: str) -> list[dict]:
     """Everything recorded of a method."""
     path = results_file(peer)
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    if not path.exists():
+        return []
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+def append_line(peer: str, line: dict) -> None:
+    """Adds a run to the file of its method; gzip files may be appended to."""
+    RESULTS.mkdir(exist_ok=True)
+    with gzip.open(results_file(peer), "at", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")

@@ -2,12 +2,11 @@
 
     OMP_NUM_THREADS=1 python benchmarks/optimizer/run.py --peers random,optuna_tpe --seeds 0-9
 
-Each finished run is one line in `results/<peer>.jsonl`. Two processes may run different peers at
-the same time. See README.md.
+Each finished run is one line in `results/<peer>.jsonl.gz`. Two processes may run different peers
+at the same time. See README.md.
 """
 
 import argparse
-import json
 import sys
 import time
 import traceback
@@ -18,7 +17,7 @@ import numpy as np
 import torch
 from peers import KNOW_CONDITIONS, PEERS, Peer, make_peer
 from problems import GROUPS, LIST, Problem
-from records import N_EVALUATIONS, finished, results_file
+from records import N_EVALUATIONS, append_line, finished
 
 
 def main() -> None:
@@ -52,9 +51,7 @@ def attempt(peer: str, problem: Problem, seed: int) -> None:
         print(f"{peer} failed on {problem.name}, seed {seed}:", file=sys.stderr)
         traceback.print_exc()
         return
-    results_file(peer).parent.mkdir(exist_ok=True)
-    with results_file(peer).open("a") as file:
-        file.write(json.dumps(line) + "\n")
+    append_line(peer, line)
     best = min(line["observed"])
     print(f"{peer} {problem.name} {seed}: {best:.5g}, {line['cpu_s']:.2f} s", flush=True)
 

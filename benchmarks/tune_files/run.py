@@ -10,6 +10,7 @@ import argparse
 import io
 import json
 import random
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -17,13 +18,15 @@ from pathlib import Path
 
 import mido
 import symusic
-from fuzz import fuzz
-from samples import midi
 
 from chromasonic.melody_generation.data.formats.midi import read_midi
 from chromasonic.melody_generation.data.tune_files import load_tunes
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parents[1] / "tests" / "faults" / "tune_files"))
+
+from fuzz import fuzz  # noqa: E402
+from samples import midi  # noqa: E402
 
 
 def cpu_seconds(read: Callable[[bytes], object], files: list[bytes]) -> float:

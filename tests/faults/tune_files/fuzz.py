@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
@@ -82,7 +83,7 @@ def fuzz(count: int, seed: int) -> dict[str, dict[str, object]]:
     """Outcomes of `count` files of all kinds, each kind in a process of its own."""
     results = {}
     for name, kind in KINDS.items():
-        with ProcessPoolExecutor(max_workers=1) as pool:
+        with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
             outcome = pool.submit(fuzz_kind, name, round(kind.share * count), seed).result()
         results[name] = asdict(outcome)
     return results

@@ -1,6 +1,6 @@
 """The share of a search's time that is not training.
 
-    python benchmarks/overhead.py demo_results/optimization_results.json
+    python benchmarks/overhead/run.py demo_results/optimization_results.json
 
 The search's time is that of all its runs, without the start of Python and the import of PyTorch;
 training is the sum of the epochs' times, validation included.
