@@ -3,8 +3,11 @@ import warnings
 import numpy as np
 import pytest
 from scipy.stats import norm
+from sklearn.base import clone
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern, WhiteKernel
+from sklearn.metrics import r2_score
+from sklearn.model_selection import GridSearchCV
 
 from chromasonic.bayesopt.gp.gaussian_process import GaussianProcess
 from chromasonic.bayesopt.gp.hyperparameters import Hyperparameters
@@ -120,7 +123,7 @@ def test_normalised_values_change_units_and_nothing_else():
 def test_samples_have_the_mean_and_covariance_that_predict_says():
     gp = ours("matern52")
     X = np.random.default_rng(7).random((4, 3))
-    draws = gp.sample(X, 200_000, np.random.default_rng(0))
+    draws = gp.sample_y(X, 200_000, np.random.default_rng(0)).T
     mean, covariance = gp.predict(X, return_cov=True)
     np.testing.assert_allclose(draws.mean(axis=0), mean, atol=4 * np.sqrt(covariance.max() / 2e5))
     np.testing.assert_allclose(np.cov(draws.T), covariance, atol=0.02 * covariance.max())
@@ -130,7 +133,7 @@ def test_a_sample_falls_below_a_bound_as_often_as_the_normal_distribution_says()
     gp = ours("rbf")
     X = np.array([[0.9, 0.9, 0.9]])
     mean, std = gp.predict(X, return_std=True)
-    below = np.mean(gp.sample(X, 100_000, np.random.default_rng(1)) < mean + 0.7 * std)
+    below = np.mean(mean + 0.7 * std > gp.sample_y(X, 100_000, np.random.default_rng(1)).T)
     assert below == pytest.approx(norm.cdf(0.7), abs=0.006)
 
 
@@ -177,3 +180,45 @@ def test_other_mistakes_are_told():
         ours("rbf").predict([[0.0]])
     with pytest.raises(ValueError, match="only one of"):
         ours("rbf").predict([[0.0] * 3], return_std=True, return_cov=True)
+
+
+def test_it_can_be_cloned_as_scikit_learns_estimators_are():
+    fitted = ours("matern32", n_restarts=1, seed=3)
+    copy = clone(fitted)
+    assert (copy.kernel, copy.n_restarts, copy.seed) == ("matern32", 1, 3)
+    np.testing.assert_array_equal(copy.hyperparameters.theta, fitted.hyperparameters.theta)
+    assert not hasattr(copy, "X_train_")
+    X, y = data()
+    np.testing.assert_array_equal(copy.fit(X, y).predict(X), fitted.predict(X))
+
+
+def test_it_can_be_searched_by_scikit_learns_cross_validation():
+    X, y = data(40)
+    search = GridSearchCV(GaussianProcess(n_restarts=0), {"kernel": ["matern52", "rbf"]}, cv=2)
+    assert search.fit(X, y).best_params_["kernel"] in ("matern52", "rbf")
+    assert search.best_score_ > 0.5
+
+
+def test_the_score_is_that_of_scikit_learn():
+    X, y = data()
+    gp = GaussianProcess(n_restarts=0).fit(X[:20], y[:20])
+    assert gp.score(X[20:], y[20:]) == pytest.approx(r2_score(y[20:], gp.predict(X[20:])))
+
+
+def test_set_params_changes_what_the_next_fit_does():
+    X, y = data()
+    gp = GaussianProcess("rbf", n_restarts=0).set_params(kernel="matern12", normalize_y=False)
+    expected = GaussianProcess("matern12", n_restarts=0, normalize_y=False).fit(X, y)
+    np.testing.assert_array_equal(gp.fit(X, y).predict(X), expected.predict(X))
+    with pytest.raises(ValueError, match=r"must be among kernel, .*, but got nu"):
+        gp.set_params(nu=2.5)
+
+
+def test_draws_have_the_shape_and_moments_that_scikit_learns_have():
+    gp, peer = ours("matern52"), scikits("matern52")
+    at = np.random.default_rng(5).random((4, 3))
+    draws = gp.sample_y(at, 20_000, random_state=1)
+    assert draws.shape == peer.sample_y(at, 20_000).shape == (4, 20_000)
+    mean, covariance = gp.predict(at, return_cov=True)
+    np.testing.assert_allclose(draws.mean(axis=1), mean, atol=0.02)
+    np.testing.assert_allclose(np.cov(draws), covariance, atol=0.03)

@@ -1,6 +1,7 @@
 """Gaussian process regression, in scikit-learn's conventions."""
 
-from typing import Self, final
+from inspect import signature
+from typing import Any, Self, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -55,13 +56,32 @@ class GaussianProcess:
         normalize_y: bool = True,
         seed: int = 0,
     ) -> None:
+        self.kernel = kernel
+        self.hyperparameters = hyperparameters
+        self.n_restarts = n_restarts
+        self.prior = prior
+        self.normalize_y = normalize_y
+        self.seed = seed
         self._kernel = kernel_named(kernel)
-        self._given = hyperparameters
-        self._n_restarts = n_restarts
-        self._with_prior = prior
-        self._normalize_y = normalize_y
-        self._seed = seed
         self._posterior: Posterior | None = None
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The arguments of the constructor by name, as `sklearn.base.clone` reads them."""
+        return {name: getattr(self, name) for name in signature(type(self)).parameters}
+
+    def set_params(self, **params: Any) -> Self:
+        """Changes arguments of the constructor; `fit` must be called again. Returns itself.
+
+        Raises:
+            ValueError: If there is no such argument, or a value is wrong.
+        """
+        known = self.get_params()
+        if unknown := params.keys() - known.keys():
+            raise ValueError(
+                f"parameters must be among {', '.join(known)}, but got {', '.join(unknown)}."
+            )
+        self.__init__(**{**known, **params})
+        return self
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Learn from observations; returns itself.
@@ -75,14 +95,14 @@ class GaussianProcess:
         """
         points, values = _checked(X, y)
         self._shift, self._spread = 0.0, 1.0
-        if self._normalize_y:
+        if self.normalize_y:
             self._shift, self._spread = float(values.mean()), float(values.std()) or 1.0
         d = points.shape[1]
         data = Observed(
             points, np.arange(d), (values - self._shift) / self._spread, np.zeros(len(values))
         )
         self.X_train_, self.y_train_, self._data = points, values, data
-        self.hyperparameters_ = self._given or self._chosen(data, d)
+        self.hyperparameters_ = self.hyperparameters or self._chosen(data, d)
         self._posterior = Posterior(self._kernel, self.hyperparameters_, data)
         return self
 
@@ -111,13 +131,28 @@ class GaussianProcess:
             return self._shift + self._spread * mean, self._spread * std
         return self._shift + self._spread * posterior.mean(points)
 
-    def sample(
-        self, X: ArrayLike, n_samples: int = 1, rng: np.random.Generator | None = None
+    def sample_y(
+        self,
+        X: ArrayLike,
+        n_samples: int = 1,
+        random_state: int | np.random.Generator | None = 0,
     ) -> Array:
-        """Joint draws of the function at X, (m, d): shape (n_samples, m)."""
-        rng = np.random.default_rng(self._seed) if rng is None else rng
+        """Joint draws of the function, without noise, shape (m, n_samples).
+
+        Args:
+            X: Points, shape (m, d).
+            n_samples: How many functions to draw.
+            random_state: A seed or a generator; None for fresh randomness.
+        """
+        rng = np.random.default_rng(random_state)
         draws = self._fitted().sample(self._points(X), n_samples, rng)
-        return self._shift + self._spread * draws
+        return self._shift + self._spread * draws.T
+
+    def score(self, X: ArrayLike, y: ArrayLike) -> float:
+        """Coefficient of determination R^2 of the predicted mean; 1 is best."""
+        points, values = _checked(X, y)
+        residual = np.sum((values - self.predict(points)) ** 2)
+        return float(1.0 - residual / np.sum((values - values.mean()) ** 2))
 
     def log_marginal_likelihood(
         self, theta: ArrayLike | None = None, eval_gradient: bool = False
@@ -134,12 +169,19 @@ class GaussianProcess:
         value, gradient = log_likelihood(self._kernel, at, self._data)
         return (value, gradient) if eval_gradient else value
 
+    def __sklearn_tags__(self) -> Any:
+        """Tags of a regressor; only scikit-learn asks for them."""
+        from sklearn.utils import RegressorTags, Tags, TargetTags
+
+        target, regressor = TargetTags(required=True), RegressorTags()
+        return Tags("regressor", target, regressor_tags=regressor)
+
     def _chosen(self, data: Observed, d: int) -> Hyperparameters:
         prior = Prior(d)
-        rng = np.random.default_rng(self._seed)
+        rng = np.random.default_rng(self.seed)
         centre = prior.start.theta
-        others = [centre + rng.standard_normal(d + 2) for _ in range(self._n_restarts)]
-        believed = prior if self._with_prior else None
+        others = [centre + rng.standard_normal(d + 2) for _ in range(self.n_restarts)]
+        believed = prior if self.prior else None
         return best_hyperparameters(self._kernel, data, believed, [centre, *others])
 
     def _fitted(self) -> Posterior:
