@@ -4,15 +4,13 @@ import math
 import pytest
 
 from chromasonic.reporting.result_files import (
-    BEST_FILE,
-    REPORT_FILE,
     ResultFiles,
     package_versions,
     to_json,
     write_result_files,
 )
 from chromasonic.reporting.text import report
-from chromasonic.tuning.search_folder import RESULTS_FILE
+from chromasonic.tuning.search_folder import RESULTS_FILE, SearchFolder
 
 
 class Clock:
@@ -53,10 +51,10 @@ def test_the_files_hold_the_result(trial, result, tmp_path):
     results = json.loads((folder / RESULTS_FILE).read_text(encoding="utf-8"))
     assert {key: results[key] for key in found} == dict(found)
     assert results["versions"] == package_versions()
-    best = json.loads((folder / BEST_FILE).read_text(encoding="utf-8"))
+    best = json.loads(SearchFolder(folder).best.read_text(encoding="utf-8"))
     assert best["best_params"] == {"x": 0.5}
     assert best["best_value"] == 2.0
-    assert (folder / REPORT_FILE).read_text(encoding="utf-8") == report(found)
+    assert SearchFolder(folder).report.read_text(encoding="utf-8") == report(found)
 
 
 def test_the_versions_name_what_results_depend_on():
