@@ -31,7 +31,7 @@ high = 64
 [embedding_dim]
 value = 16
 """
-TIMES = {"timestamp", "total_time", "training_time", "seconds", "storage"}
+TIMES = {"timestamp", "total_time", "training_time", "seconds", "storage", "identity"}
 
 
 @pytest.fixture(scope="module")
