@@ -10,9 +10,11 @@ from typer.testing import CliRunner
 from chromasonic import __version__, cli
 from chromasonic.cli import options
 from chromasonic.cli.commands.search import ModelName
+from chromasonic.cli.run_options import run_options
 from chromasonic.errors import ChromasonicError
 from chromasonic.melody_generation.models import MODELS
 from chromasonic.tuning.pruners import PRUNERS
+from chromasonic.tuning.run_options import DEFAULTS
 from chromasonic.tuning.sampling.by_name import SAMPLERS
 
 SPACE = """
@@ -529,3 +531,8 @@ def test_a_running_trial_that_is_cancelled_ends_and_does_not_count(tune, tmp_pat
     assert found["n_trials"] == 2
     assert [trial["number"] for trial in found["trial_results"]] == [1, 2]
     assert found["endings"] == {"completed": 2}
+
+
+def test_the_command_line_has_every_option_of_a_search_with_the_same_default():
+    # Points to try first are written in Python alone.
+    assert {**run_options(), "initial_points": ()} == DEFAULTS

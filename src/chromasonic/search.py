@@ -1,7 +1,6 @@
 """One search, from its plan to its result files."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -10,36 +9,17 @@ from chromasonic.errors import StudyError, one_line
 from chromasonic.reporting.progress import ProgressDisplay
 from chromasonic.reporting.result_files import ResultFiles, write_result_files
 from chromasonic.reporting.text import beginning_lines, ending_lines
-from chromasonic.tuning.budget import Budget
 from chromasonic.tuning.cancellation import Cancellations
 from chromasonic.tuning.driver import Driver
-from chromasonic.tuning.executors.place import ExecutorConfig
 from chromasonic.tuning.interrupt import Interrupt
 from chromasonic.tuning.objective import Objective
 from chromasonic.tuning.observers import Observer
 from chromasonic.tuning.records import SearchResult, read_result
-from chromasonic.tuning.rules import TrialRules
+from chromasonic.tuning.run_options import Run
 from chromasonic.tuning.search_folder import SearchFolder
 from chromasonic.tuning.session import SearchPlan, Session, open_session
 
 MoreObservers = Callable[[Session, SearchResult], Iterable[Observer]]
-
-
-@dataclass(frozen=True)
-class Run:
-    """Settings that may differ from one run of a search to the next.
-
-    Attributes:
-        budget: How long it goes on.
-        place: Where its trials run.
-        rules: How they are treated.
-        settings: What else is kept with each trial.
-    """
-
-    budget: Budget
-    place: ExecutorConfig
-    rules: TrialRules
-    settings: tuple[tuple[str, str], ...] = ()
 
 
 def run_search(
@@ -55,7 +35,7 @@ def run_search(
 
     Args:
         plan: What is searched.
-        objective: What is minimised.
+        objective: What is minimised or maximised.
         run: How long, where and how.
         console: Where progress is shown.
         observers: Makes further observers, once the study is open; they are told first.

@@ -49,6 +49,7 @@ Timeout = Annotated[float | None, typer.Option(min=0.001, help="Seconds for this
 Patience = Annotated[
     int | None, typer.Option(min=1, help="End after so many trials without a better one.")
 ]
+Target = Annotated[float | None, typer.Option(help="End when a value is as good as this.")]
 
 Executor = Annotated[ExecutorName, typer.Option(help="Where trials run.")]
 Jobs = Annotated[

@@ -3,10 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import torch
-from optuna.storages import BaseStorage
 from rich.console import Console
 from torch import nn
 
@@ -30,12 +29,11 @@ from chromasonic.melody_generation.training.search_space import (
     HyperparameterSearchSpace,
     model_and_training_params,
 )
-from chromasonic.search import Run, run_search
-from chromasonic.tuning.budget import Budget
+from chromasonic.search import run_search
 from chromasonic.tuning.executors.place import ExecutorConfig
 from chromasonic.tuning.observers import Observer
 from chromasonic.tuning.records import SearchResult
-from chromasonic.tuning.rules import TrialRules
+from chromasonic.tuning.run_options import Run, RunOptions, with_defaults
 from chromasonic.tuning.search_folder import SearchFolder
 from chromasonic.tuning.session import SearchPlan, Session
 from chromasonic.tuning.study import attribute, set_attribute
@@ -96,30 +94,12 @@ class HyperparameterOptimizer:
         val_data: Sequence[Any],
         vocab_size: int,
         n_trials: int = 20,
-        timeout: float | None = None,
         study_name: str = DEFAULT_STUDY_NAME,
-        sampler: str = "auto",
-        pruner: str = "median",
-        seed: int | None = None,
-        storage: str | BaseStorage | None = None,
         *,
-        patience: int | None = None,
-        target: float | None = None,
-        initial_points: Sequence[Mapping[str, Any]] = (),
-        earlier: SearchResult | None = None,
-        fresh: bool = False,
         accept_changed_model: bool = False,
         data_description: Mapping[str, Any] | None = None,
-        executor: str = "process",
-        jobs: int | None = None,
-        threads: int = 1,
-        memory_limit: int | str | None = None,
-        trial_timeout: float | None = None,
-        stall_timeout: float | None = STALL_TIMEOUT_S,
-        on_oom: str = "fail",
-        deterministic: bool = True,
-        address: str | None = None,
         tokens: Tokens = "pitch",
+        **options: Unpack[RunOptions],
     ) -> SearchResult:
         """The best hyperparameters found, and all trials.
 
@@ -132,34 +112,13 @@ class HyperparameterOptimizer:
                 probability of their notes, in nats, at a trial's best epoch. It is minimised.
             vocab_size: Number of tokens; of pitches alone where there is rhythm.
             n_trials: The total of trials, those of earlier runs included.
-            timeout: Seconds for this run; running trials are then put back into the queue.
             study_name: What the study is called in the storage.
-            sampler: `auto`, `gp`, `tpe`, `random`, `grid`, `qmc` or `cmaes`.
-            pruner: `median`, `successive_halving`, `hyperband` or `none`.
-            seed: Of everything random; drawn, shown and stored if None.
-            storage: A database URL; an SQLite file in the output directory by default.
-            patience: End after so many trials without a better value.
-            target: End when a value is no larger than this.
-            initial_points: Parameters to try first, in a new study.
-            earlier: What an earlier search of the same model on the same data found: a new study
-                starts from its trials that fit the space, and they count.
-            fresh: Begin a new study; the old one stays beside it.
             accept_changed_model: Go on although the model's source has changed.
             data_description: Where the data come from, kept with the results.
-            executor: `process` (each trial in a child process, which it may bring down without
-                further harm), `inline` (in this process, one at a time) or `ray`.
-            jobs: How many trials run at the same time; None for what the machine can bear.
-            threads: CPU threads a trial trains with; another number rounds otherwise.
-            memory_limit: Bytes of memory a trial may use, such as `2GB`.
-            trial_timeout: Seconds a trial may take.
-            stall_timeout: Seconds a trial may go without the end of an epoch.
-            on_oom: `retry` tries a trial that ran out of memory once more, with its batches
-                split into pieces; `fail` does not.
-            deterministic: Whether the same seed and the same number of jobs must give the same
-                trials; without, no job ever waits for another.
-            address: Of the Ray cluster.
             tokens: `pitch`, or `pitch_duration` to learn rhythm, too, which the built-in models
                 can: the loss is then that of a note's duration and of its pitch given that.
+            **options: Options of every search, such as `timeout`, `sampler`, `seed` and `jobs`;
+                see `RunOptions`. `stall_timeout` is an hour by default.
 
         Returns:
             A mapping with `best_params`, `best_value`, `model_params`, `training_params`,
@@ -170,39 +129,32 @@ class HyperparameterOptimizer:
             DataError: The data cannot be used.
             ModelError: The model class cannot be searched.
             StudyError: The study cannot be opened, is in use, or was started with something else.
-            ValueError: Another argument is wrong.
+            TypeError: There is no such option.
+        ValueError: Another argument is wrong.
         """
-        rules = TrialRules(deterministic, trial_timeout, stall_timeout, on_oom)
-        place = ExecutorConfig(
-            executor,
-            jobs,
-            threads,
-            gpus_of(self.device),
-            memory_limit,
-            address,
+        settled = with_defaults({"stall_timeout": STALL_TIMEOUT_S, **options})
+        run = Run.from_options(
+            settled,
+            n_trials,
+            gpus=gpus_of(self.device),
             gpus_per_trial=int(self.device.type == "cuda"),
-        )
-        run = Run(
-            Budget(n_trials, timeout, patience, target),
-            place,
-            rules,
-            settings=(("device", str(self.device)),),
+            settings={"device": str(self.device)},
         )
         melodies = Melodies.from_data(train_data, val_data, vocab_size, tokens)
-        objective = self._objective(melodies, place)
+        objective = self._objective(melodies, run.place)
         plan = SearchPlan(
             space=self.search_space.space,
             num_epochs=self.search_space.num_epochs,
             fingerprint=fingerprint(objective, self.search_space),
             output_dir=self.output_dir,
             study_name=study_name,
-            storage=storage,
-            sampler=sampler,
-            pruner=pruner,
-            seed=seed,
-            initial_points=initial_points,
-            earlier=earlier,
-            fresh=fresh,
+            storage=settled["storage"],
+            sampler=settled["sampler"],
+            pruner=settled["pruner"],
+            seed=settled["seed"],
+            initial_points=settled["initial_points"],
+            earlier=settled["earlier"],
+            fresh=settled["fresh"],
             accept_changes=accept_changed_model,
             description=describe_search(objective, self.search_space, data_description or {}),
         )
@@ -211,7 +163,7 @@ class HyperparameterOptimizer:
             _store_baselines(session, objective)
             return [self._best_model(session, before, objective)]
 
-        with _torch_threads(threads):
+        with _torch_threads(run.place.threads):
             self._result = run_search(
                 plan, objective, run, console=self._console, observers=observers
             )

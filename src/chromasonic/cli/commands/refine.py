@@ -4,7 +4,7 @@ import re
 import shlex
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -42,7 +42,7 @@ def next_command(
     if what is None:
         return None
     own = [trial.settings for trial in result.trials if trial.origin is None]
-    settings: dict[str, Any] = own[-1] if own else {}
+    settings = own[-1] if own else {}
     how = [
         word
         for name in ("sampler", "pruner", "executor", "device")

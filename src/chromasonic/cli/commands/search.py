@@ -6,37 +6,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from chromasonic.cli.earlier import load_earlier
 from chromasonic.cli.exits import errors_in_one_line, exit_by_result, require_extra
 from chromasonic.cli.options import (
-    Address,
     Data,
     Debug,
     Device,
-    Earlier,
-    EarlierStudy,
-    Executor,
-    Fresh,
-    Jobs,
-    MemoryLimit,
-    NoDeterministic,
     NTrials,
-    OnOom,
     OutputDir,
-    Patience,
     Plot,
-    Pruner,
-    Sampler,
-    Seed,
-    StallTimeout,
-    Storage,
     StudyName,
-    Threads,
-    Timeout,
     Tokens,
-    TrialTimeout,
 )
 from chromasonic.cli.plots import draw
+from chromasonic.cli.run_options import ReadOptions, with_run_options
 
 if TYPE_CHECKING:
     from chromasonic.melody_generation.hyperparameter_search import HyperparameterSearchSpace
@@ -47,6 +29,7 @@ OutsideName = Literal["fold", "drop"]
 VOCAB_SIZE = 88
 
 
+@with_run_options(stall_timeout=3600.0)
 def search(
     n_trials: NTrials = 20,
     epochs: Annotated[int, typer.Option(min=1, help="The most epochs a trial trains.")] = 20,
@@ -69,32 +52,13 @@ def search(
     space: Annotated[
         Path | None, typer.Option(help="TOML file of what is searched; default: by model.")
     ] = None,
-    sampler: Sampler = "auto",
-    pruner: Pruner = "median",
-    timeout: Timeout = None,
-    patience: Patience = None,
-    target: Annotated[
-        float | None, typer.Option(help="End when a loss is no larger than this.")
-    ] = None,
-    seed: Seed = None,
-    storage: Storage = None,
     study_name: StudyName = "melody_search",
-    fresh: Fresh = False,
-    from_: Earlier = None,
-    from_study: EarlierStudy = None,
     accept_changed_model: Annotated[
         bool, typer.Option("--accept-changed-model", help="Go on though the source differs.")
     ] = False,
-    executor: Executor = "process",
-    jobs: Jobs = None,
-    threads: Threads = 1,
-    memory_limit: MemoryLimit = None,
-    trial_timeout: TrialTimeout = None,
-    stall_timeout: StallTimeout = 3600.0,
-    on_oom: OnOom = "fail",
-    no_deterministic: NoDeterministic = False,
-    address: Address = None,
     debug: Debug = False,
+    *,
+    options: ReadOptions,
 ) -> None:
     """Search the hyperparameters of a melody model.
 
@@ -127,28 +91,11 @@ def search(
             melodies.validation,
             VOCAB_SIZE,
             n_trials,
-            timeout,
             study_name,
-            sampler,
-            pruner,
-            seed,
-            storage,
-            patience=patience,
-            target=target,
-            earlier=load_earlier(from_, from_study),
-            fresh=fresh,
             accept_changed_model=accept_changed_model,
             data_description=source.describe(),
             tokens=source.tokens,
-            executor=executor,
-            jobs=jobs,
-            threads=threads,
-            memory_limit=memory_limit,
-            trial_timeout=trial_timeout,
-            stall_timeout=stall_timeout,
-            on_oom=on_oom,
-            deterministic=not no_deterministic,
-            address=address,
+            **options(),
         )
         if plot:
             draw(result, output_dir)
