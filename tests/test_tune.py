@@ -1,6 +1,8 @@
+import contextlib
 import json
 import os
 import random
+import sqlite3
 import sys
 import tempfile
 from functools import partial
@@ -11,12 +13,13 @@ import pytest
 from optuna.pruners import MedianPruner
 from optuna.storages import InMemoryStorage
 
-from chromasonic import tune
+from chromasonic import load_result, tune
 from chromasonic.bayesopt import Float, Space
 from chromasonic.errors import (
     ExecutorError,
     ObjectiveError,
     SpaceError,
+    StudyError,
     StudyMismatch,
 )
 from chromasonic.tuning.objective import Epoch
@@ -65,7 +68,7 @@ def module(tmp_path, monkeypatch):
 def outcome(result):
     """All of a result that must be the same the next time."""
     return [
-        (t.number, t.ending, t.params, t.value, [row["loss"] for row in t.learning_curve])
+        (t.number, t.ending, t.params, t.value, [row.loss for row in t.learning_curve])
         for t in result.trials
     ]
 
@@ -228,8 +231,8 @@ def test_a_maximised_search_speaks_with_the_sign_of_the_objective_everywhere(
     assert result["best_value"] == pytest.approx(1 - abs(result["best_params"]["x"] - 0.3))
     assert [t.value for t in result.ranking()] == sorted((t.value for t in finished), reverse=True)
     for trial in result.trials:
-        assert trial.value == trial.val_loss == max(row["loss"] for row in trial.learning_curve)
-        losses = [row["train_loss"] for row in trial.learning_curve]
+        assert trial.value == trial.val_loss == max(row.loss for row in trial.learning_curve)
+        losses = [row.train_loss for row in trial.learning_curve]
         assert losses == [11.0, 12.0, 13.0, 14.0][: len(losses)]
         assert trial.train_loss == losses[-1]
     assert "pruned" in result["endings"]
@@ -269,6 +272,56 @@ def test_the_importance_of_parameters_does_not_depend_on_the_direction(search):
     first, second = up["importance"]
     assert first["name"] == "x"
     assert first["total"]["estimate"] > 0.9 > 0.1 > second["total"]["estimate"]
+
+
+def test_the_study_of_a_maximised_search_has_its_direction_and_values(search, tmp_path):
+    result = search(peak, n_trials=4, pruner="none", maximize=True, output_dir=tmp_path)
+    study = optuna.load_study(study_name="peak", storage=f"sqlite:///{tmp_path}/study.db")
+    assert study.direction.name == "MAXIMIZE"
+    assert study.best_value == result["best_value"] > 0
+    assert [t.value for t in study.trials] == [t.value for t in result.trials]
+    assert study.trials[0].intermediate_values == {
+        row.epoch: row.loss for row in result.trials[0].learning_curve
+    }
+
+
+def test_a_study_with_values_of_the_opposite_sign_is_refused(search, tmp_path):
+    search(peak, n_trials=2, maximize=True, output_dir=tmp_path)
+    with contextlib.closing(sqlite3.connect(tmp_path / "study.db")) as database:
+        database.execute("UPDATE study_directions SET direction = 'MINIMIZE'")
+        database.commit()
+    for read in (
+        lambda: search(peak, n_trials=3, maximize=True, output_dir=tmp_path),
+        lambda: load_result(tmp_path),
+    ):
+        with pytest.raises(StudyError, match="with the opposite sign"):
+            read()
+
+
+def test_trials_under_way_are_in_the_result_with_their_curves(search, tmp_path):
+    def objective(params, trial):
+        yield 2.0
+        if trial.number == 1:
+            raise KeyboardInterrupt
+        yield 1.0
+
+    result = search(objective, n_trials=3, output_dir=tmp_path)
+    assert [trial.number for trial in result.trials] == [0]
+    (running,) = result.running
+    assert (running.number, running.state, running.ending) == (1, "WAITING", "")
+    assert [row.loss for row in running.learning_curve] == [2.0]
+    assert running.params.keys() == {"x"}
+    assert load_result(tmp_path / "optimization_results.json").running == result.running
+    assert search(objective, n_trials=1, output_dir=tmp_path / "other").running == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("job", "Did you mean jobs"), ("qqq", "There are timeout, patience, target, sampler")],
+)
+def test_an_option_that_does_not_exist_is_refused_with_a_hint(search, name, hint):
+    with pytest.raises(TypeError, match=f"a search has no option '{name}'. {hint}"):
+        search(bowl, BOUNDS, **{name: 2})
 
 
 def test_the_target_of_a_maximised_search_is_a_least_value(search):

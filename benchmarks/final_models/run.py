@@ -27,6 +27,7 @@ from chromasonic.melody_generation.models import LSTMMelodyModel
 from chromasonic.melody_generation.models.check import OutputKind
 from chromasonic.melody_generation.trained.model import TrainedModel
 from chromasonic.melody_generation.training.identity import model_name
+from chromasonic.tuning.learning_curve import EpochRow
 from chromasonic.tuning.records import SearchResult, TrialRecord
 
 HERE = Path(__file__).parent
@@ -94,13 +95,8 @@ def known_configuration(tokens: str, seed: int) -> FinishedSearch:
         ending="completed",
         reason="",
         params=PARAMS,
-        value=0.0,
-        val_loss=0.0,
-        train_loss=None,
-        best_epoch=None,
-        training_time=0.0,
-        n_parameters=None,
-        learning_curve=[],
+        learning_curve=(EpochRow(1, 0.0),),
+        best_epoch=1,
     )
     sizes = {
         part: {"melodies": len(tunes), "notes": sum(map(len, tunes))}

@@ -3,31 +3,26 @@ import math
 import pytest
 
 from chromasonic.tuning.endings import Ending
-from chromasonic.tuning.records import SearchResult, TrialRecord, best_row
+from chromasonic.tuning.learning_curve import EpochRow, best_row
+from chromasonic.tuning.records import SearchResult, TrialRecord
 
 FOR_OPTUNA = {"completed": "COMPLETE", "stopped_early": "COMPLETE", "pruned": "PRUNED"}
 
 
 def make_trial(number, losses=(2.0,), ending="completed", params=None, **others):
     """A trial that ended after these losses."""
-    curve = [
-        {"epoch": epoch, "loss": loss, "train_loss": loss - 0.1, "seconds": 0.5}
-        for epoch, loss in enumerate(losses, start=1)
-    ]
-    best = best_row(curve) or {}
+    curve = tuple(
+        EpochRow(epoch, loss, loss - 0.1, 0.5) for epoch, loss in enumerate(losses, start=1)
+    )
+    best = best_row(curve)
     record = {
         "number": number,
         "state": FOR_OPTUNA.get(ending, "FAIL"),
         "ending": Ending(ending).value,
         "reason": "",
         "params": params or {},
-        "value": best.get("loss"),
-        "val_loss": best.get("loss"),
-        "train_loss": best.get("train_loss"),
-        "best_epoch": best.get("epoch"),
-        "training_time": 0.5 * len(curve),
-        "n_parameters": None,
         "learning_curve": curve,
+        "best_epoch": best.epoch if best else None,
     }
     return TrialRecord(**{**record, **others})
 

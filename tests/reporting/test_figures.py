@@ -1,6 +1,7 @@
 import math
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -413,7 +414,13 @@ def maximised(result, trials, **description):
 
 def risen(trial, number, values, ending="completed", params=None):
     """A trial of a maximised objective."""
-    return trial(number, [-value for value in values], ending, params).negated()
+    return negated(trial(number, [-value for value in values], ending, params))
+
+
+def negated(record):
+    """The trial as an objective with the opposite sign gives it."""
+    curve = tuple(replace(row, loss=-row.loss) for row in record.learning_curve)
+    return replace(record, learning_curve=curve)
 
 
 def test_the_best_so_far_of_a_maximised_objective_rises_to_its_largest_value(trial, result):
@@ -479,7 +486,7 @@ def test_the_importance_of_a_maximised_objective_is_that_of_the_mirrored_one(tri
     space = Space({"x": Float(0.0, 1.0), "y": Float(0.0, 1.0)})
     points = [space.sample(rng) for _ in range(30)]
     minimised = [trial(i, [2 + p["x"]], params=p) for i, p in enumerate(points)]
-    found = maximised(result, [t.negated() for t in minimised], space=space.to_dict())
+    found = maximised(result, [negated(t) for t in minimised], space=space.to_dict())
     assert found.importance == result(minimised, space=space.to_dict()).importance
     assert found.importance[0].name == "x"
     (axes,) = draw_importance(found).axes
@@ -490,7 +497,7 @@ def test_pictures_of_a_maximised_objective_mirror_those_of_the_minimised_one(tri
     """All that is drawn of values, upside down."""
     trials = [*search(trial, ONE, 40)]
     space = ONE.to_dict()
-    up = maximised(result, [t.negated() for t in trials], space=space)
+    up = maximised(result, [negated(t) for t in trials], space=space)
     down = result(trials, space=space)
     for draw in (draw_history, draw_learning_curves, draw_parameters):
         (higher,), (lower,) = draw(up).axes, draw(down).axes

@@ -4,6 +4,7 @@ import pytest
 from rich.console import Console
 
 from chromasonic.reporting.progress import ProgressDisplay, _duration
+from chromasonic.tuning.learning_curve import EpochRow
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def test_long_lines_are_not_broken(plain, trial, result):
 def test_a_terminal_shows_the_running_epoch_and_gets_its_cursor_back(terminal, trial, result):
     with ProgressDisplay(terminal, result(), 3, num_epochs=5) as display:
         display.on_trial_start(0, {})
-        display.on_epoch(0, {"epoch": 2, "loss": 1.5})
+        display.on_epoch(0, EpochRow(2, 1.5))
         display._live.refresh()
         assert "trial 0, epoch 2/5: 1.5000" in terminal.file.getvalue()
     hidden, shown = "\x1b[?25l", "\x1b[?25h"

@@ -10,6 +10,7 @@ from chromasonic.reporting.result_files import (
     write_result_files,
 )
 from chromasonic.reporting.text import report
+from chromasonic.tuning.learning_curve import EpochRow
 from chromasonic.tuning.search_folder import RESULTS_FILE, SearchFolder
 
 
@@ -116,7 +117,7 @@ def test_an_epoch_writes_what_a_trial_left_to_write_and_only_once(
     trial, result, tmp_path, writes, clock
 ):
     files = ResultFiles(result, tmp_path, clock)
-    row = {"epoch": 1, "loss": 2.0}
+    row = EpochRow(1, 2.0)
     files.on_epoch(0, row)
     assert writes == []
     files.on_trial_end(trial(0), None)
@@ -155,8 +156,8 @@ def test_files_that_could_not_be_written_are_written_as_soon_as_they_can(
     with pytest.raises(OSError, match="folder"):
         files.on_trial_end(trial(0), None)
     # Not at every epoch, though.
-    files.on_epoch(1, {})
+    files.on_epoch(1, EpochRow(1, 2.0))
     in_the_way.unlink()
     clock.now += 2.0
-    files.on_epoch(1, {})
+    files.on_epoch(1, EpochRow(1, 2.0))
     assert (tmp_path / "folder" / RESULTS_FILE).exists()

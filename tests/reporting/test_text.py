@@ -10,17 +10,16 @@ from chromasonic.reporting.text import (
     summary_lines,
     trial_line,
 )
+from chromasonic.tuning.learning_curve import EpochRow
 
 
 def test_the_report_has_the_form_of_the_guide(trial, result):
     params = {"learning_rate": 0.0015, "batch_size": 32, "hidden_size": 192}
     best = trial(
         5,
-        [2.5, 2.1234],
         params=params,
-        train_loss=2.0456,
+        learning_curve=(EpochRow(12, 2.1234, 2.0456, seconds=156.234),),
         best_epoch=12,
-        training_time=156.234,
         n_parameters=127_488,
     )
     expected = """\
@@ -50,7 +49,7 @@ def test_the_report_ranks_the_best_ten_of_the_trials_that_count(trial, result):
 
 
 def test_what_a_trial_does_not_know_is_left_out_of_the_report(trial, result):
-    text = report(result([trial(0, train_loss=None)]))
+    text = report(result([trial(0, learning_curve=(EpochRow(1, 2.0),))]))
     assert "Train Loss" not in text
     assert "Parameters:" not in text.replace("Hyperparameters:", "")
 
@@ -85,10 +84,10 @@ def test_the_summary_names_study_model_endings_and_the_best_beside_the_baseline(
 
 
 def test_the_factors_of_the_best_loss_are_told(trial, result):
-    curve = [
-        {"epoch": 1, "loss": 3.0, "seconds": 1.0, "duration_loss": 1.0, "pitch_loss": 2.0},
-        {"epoch": 2, "loss": 2.5, "seconds": 1.0, "duration_loss": 0.75, "pitch_loss": 1.75},
-    ]
+    curve = (
+        EpochRow(1, 3.0, metrics={"duration_loss": 1.0, "pitch_loss": 2.0}),
+        EpochRow(2, 2.5, metrics={"duration_loss": 0.75, "pitch_loss": 1.75}),
+    )
     best = trial(0, [3.0, 2.5], learning_curve=curve)
     lines = summary_lines(result([best], factors=["duration", "pitch"]))
     assert "  of which duration 0.7500, pitch 1.7500" in lines

@@ -46,7 +46,7 @@ class Recorder(Observer):
         self.told.append(("start", number, dict(params)))
 
     def on_epoch(self, number, row):
-        self.told.append(("epoch", number, row["epoch"], row["loss"]))
+        self.told.append(("epoch", number, row.epoch, row.loss))
         if len([event for event in self.told if event[0] == "epoch"]) == self.end_after:
             self.interrupt.request()
 
@@ -124,7 +124,7 @@ class Search:
     def outcome(self):
         """All that must be the same when the same search is run again."""
         return [
-            (t.number, t.state, t.ending, t.params, t.value, [r["loss"] for r in t.learning_curve])
+            (t.number, t.state, t.ending, t.params, t.value, [r.loss for r in t.learning_curve])
             for t in self.trials
         ]
 

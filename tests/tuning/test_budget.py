@@ -3,13 +3,13 @@ from dataclasses import replace
 import pytest
 
 from chromasonic.tuning.budget import Budget
+from chromasonic.tuning.learning_curve import EpochRow
 from chromasonic.tuning.records import TrialRecord
 
 
 def trial(number, value, state="COMPLETE"):
-    return TrialRecord(
-        number, state, "completed", "", {}, value, value, None, 1, 0.0, None, learning_curve=[]
-    )
+    curve = () if value is None else (EpochRow(1, value),)
+    return TrialRecord(number, state, "completed", "", {}, curve, best_epoch=1)
 
 
 def trials(*values):

@@ -3,10 +3,11 @@ import json
 import pytest
 
 from chromasonic.tuning.checkpoints import discard_checkpoints, latest_checkpoint, save_checkpoint
+from chromasonic.tuning.learning_curve import EpochRow, curve_to_json
 
 
 def rows(n):
-    return [{"epoch": epoch, "loss": 1 / epoch} for epoch in range(1, n + 1)]
+    return tuple(EpochRow(epoch, 1 / epoch) for epoch in range(1, n + 1))
 
 
 def writes(text):
@@ -35,7 +36,7 @@ def test_only_the_newest_checkpoint_is_kept(tmp_path):
 def test_the_newest_is_found_by_its_number_where_old_ones_are_left(tmp_path):
     for n in (2, 9, 10):
         (tmp_path / f"epoch-{n}").mkdir()
-        (tmp_path / f"epoch-{n}" / "epochs.json").write_text(json.dumps(rows(n)))
+        (tmp_path / f"epoch-{n}" / "epochs.json").write_text(json.dumps(curve_to_json(rows(n))))
     found, epochs = latest_checkpoint(tmp_path)
     assert found.name == "epoch-10"
     assert len(epochs) == 10
@@ -74,7 +75,7 @@ def test_an_epoch_is_saved_once(tmp_path):
 
 
 def test_a_checkpoint_half_deleted_when_the_process_died_is_none(tmp_path, monkeypatch):
-    save_checkpoint(tmp_path, [{"epoch": 1}], lambda folder: (folder / "weights").touch())
+    save_checkpoint(tmp_path, rows(1), lambda folder: (folder / "weights").touch())
 
     def die(path, ignore_errors):
         for file in path.glob("*.json"):

@@ -79,7 +79,7 @@ def test_the_total_time_sums_all_runs(make_search, clock):
     result = read_result(search.study)
     assert result.total_time == 3 * 3 * 2.0
     assert [trial.training_time for trial in result.trials] == [6.0] * 3
-    assert [row["seconds"] for row in result.trials[0].learning_curve] == [2.0] * 3
+    assert [row.seconds for row in result.trials[0].learning_curve] == [2.0] * 3
 
 
 # Values and endings
@@ -157,7 +157,7 @@ def test_a_trial_that_ends_badly_costs_nothing_else(
     assert bad.state == "FAIL"
     assert not bad.counts
     assert search.study.trials[1].value is None
-    finite = [row["loss"] for row in bad.learning_curve if math.isfinite(row["loss"])]
+    finite = [row.loss for row in bad.learning_curve if math.isfinite(row.loss)]
     assert finite == [0.5] * epochs_before
     assert (bad.value, bad.val_loss) == (None, None)
 
@@ -558,7 +558,7 @@ def test_observers_are_told_everything_in_order(make_search, walk, tmp_path):
     for trial in search.trials:
         expected.append(("start", trial.number, trial.params))
         for row in trial.learning_curve:
-            expected.append(("epoch", trial.number, row["epoch"], row["loss"]))
+            expected.append(("epoch", trial.number, row.epoch, row.loss))
         expected.append(("end", trial.number, "completed", ["epochs.json", "walk.txt"]))
     assert search.told == expected
 
@@ -630,7 +630,7 @@ class Progress(Observer):
         print("start", number, flush=True)
 
     def on_epoch(self, number, row):
-        print("epoch", number, row["epoch"], flush=True)
+        print("epoch", number, row.epoch, flush=True)
 
     def on_trial_end(self, record, checkpoint):
         print("end", record.number, flush=True)
@@ -662,7 +662,7 @@ def states_in(folder):
 
 def search_outcome(folder):
     return [
-        (t.number, t.ending, t.params, t.value, [row["loss"] for row in t.learning_curve])
+        (t.number, t.ending, t.params, t.value, [row.loss for row in t.learning_curve])
         for t in load_result(folder, "mine").trials
     ]
 

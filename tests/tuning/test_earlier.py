@@ -77,7 +77,7 @@ def outcome(result):
             t.params,
             t.value,
             t.origin,
-            repr([r["loss"] for r in t.learning_curve]),
+            repr([r.loss for r in t.learning_curve]),
         )
         for t in result.trials
     ]

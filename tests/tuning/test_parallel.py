@@ -344,7 +344,7 @@ def test_a_trial_out_of_memory_is_tried_again_in_smaller_pieces(
     search.run(objective, 3, executor=processes(2), rules=TrialRules(on_oom=rule))
     assert endings(search) == ["completed", ending, "completed"]
     assert starts(search) == {0: 1, 1: n_starts, 2: 1}
-    last = [row["loss"] for row in search.trials[1].learning_curve]
+    last = [row.loss for row in search.trials[1].learning_curve]
     assert last == ([1.0, 1.0] if ending == "completed" else [1.0])
 
 
@@ -535,7 +535,7 @@ def test_trials_keep_their_checkpoints_when_the_storage_goes_away(make_search, w
 
     class Farewell(Observer):
         def on_epoch(self, number, row):
-            if row["epoch"] == 2:
+            if row.epoch == 2:
                 storage.calls_left = 0
 
     search = make_search(storage=storage)
@@ -564,7 +564,7 @@ def test_checkpoints_are_made_while_trials_run_and_survive_a_kill(make_search, t
     search = make_search()
     search.run(objective, 1, executor=processes(1), checkpoints=tmp_path)
     (trial,) = search.trials
-    assert (trial.ending, [row["loss"] for row in trial.learning_curve]) == (
+    assert (trial.ending, [row.loss for row in trial.learning_curve]) == (
         "completed",
         [1.0, 2.0, 3.0, 4.0, 5.0, 6.0],
     )

@@ -8,7 +8,8 @@ from optuna.trial import TrialState, create_trial
 from chromasonic.bayesopt import Float, Space, parameter_importance
 from chromasonic.bayesopt.analysis.importance import MIN_POINTS
 from chromasonic.tuning.endings import Ending
-from chromasonic.tuning.records import SearchResult, best_row, read_result
+from chromasonic.tuning.learning_curve import EpochRow, best_row
+from chromasonic.tuning.records import SearchResult, read_result
 from chromasonic.tuning.study import PREFIX, set_attribute
 
 SPACE = Space({"learning_rate": Float(1e-4, 1e-1, log=True), "dropout": Float(0.0, 0.5)})
@@ -80,7 +81,7 @@ def test_losses_that_are_no_numbers_are_never_the_best(study):
     add_trial(study, [math.nan, 2.0, math.inf, -math.inf])
     (trial,) = read_result(study).trials
     assert (trial.value, trial.best_epoch) == (2.0, 2)
-    assert best_row([{"epoch": 1, "loss": math.nan}]) is None
+    assert best_row([EpochRow(1, math.nan)]) is None
 
 
 def test_pruned_trials_keep_their_loss_diverged_ones_have_none_and_neither_counts(study):

@@ -3,17 +3,17 @@ import pytest
 from optuna.trial import TrialState
 
 from chromasonic.tuning.endings import Ending
+from chromasonic.tuning.learning_curve import EpochRow
 from chromasonic.tuning.records import record_of
 from chromasonic.tuning.recovery import (
     BAD_CHECKPOINT,
     MOST_TIMES,
     OUT_OF_MEMORY,
     SEARCH_DIED,
-    count_setback,
-    had_setback,
-    may_retry,
-    recover,
+    Setbacks,
 )
+from chromasonic.tuning.rules import TrialRules
+from chromasonic.tuning.running_trials import RunningTrial
 
 
 @pytest.fixture
@@ -21,8 +21,26 @@ def study():
     return optuna.create_study()
 
 
-def no_checkpoint(number):
-    return 0
+class SavedEpochs:
+    """Checkpoints that keep so many epochs of every trial."""
+
+    def __init__(self, epochs=0):
+        self.epochs = epochs
+        self.discarded = []
+
+    def latest(self, number):
+        return None, [EpochRow(epoch + 1, 1.0) for epoch in range(self.epochs)]
+
+    def discard(self, number):
+        self.discarded.append(number)
+
+
+def setbacks(study, saved_epochs=0, on_oom="retry"):
+    return Setbacks(study, SavedEpochs(saved_epochs), TrialRules(on_oom=on_oom))
+
+
+def recover(study, saved_epochs=0):
+    setbacks(study, saved_epochs).recover()
 
 
 def die_while_running(study):
@@ -37,7 +55,7 @@ def die_while_running(study):
 def test_a_trial_left_running_goes_back_into_the_queue_as_it_was(study):
     trial = study.ask()
     x = trial.suggest_float("x", 0.0, 1.0)
-    recover(study, no_checkpoint)
+    recover(study)
     (left,) = study.trials
     assert (left.state, left.number, left.params) == (TrialState.WAITING, 0, {"x": x})
 
@@ -47,29 +65,29 @@ def test_trials_that_have_ended_or_wait_are_left_alone(study):
     study.tell(study.ask(), state=TrialState.FAIL)
     study.enqueue_trial({"x": 0.5})
     before = study.trials
-    recover(study, no_checkpoint)
+    recover(study)
     assert study.trials == before
 
 
 def test_a_trial_that_is_lost_too_often_ends(study):
     for _ in range(MOST_TIMES):
         die_while_running(study)
-        recover(study, no_checkpoint)
+        recover(study)
         assert study.trials[0].state is TrialState.WAITING
     die_while_running(study)
-    recover(study, no_checkpoint)
+    recover(study)
     (trial,) = study.trials
-    record = record_of(trial)
+    record = record_of(trial, maximize=False)
     assert (record.state, record.ending) == ("FAIL", Ending.LOST)
     assert record.reason == f"{SEARCH_DIED}, {MOST_TIMES + 1} times"
-    recover(study, no_checkpoint)
+    recover(study)
     assert study.trials == [trial]
 
 
 def test_losses_of_one_trial_do_not_count_against_another(study):
     for _ in range(MOST_TIMES + 2):
         trial = die_while_running(study)
-        recover(study, no_checkpoint)
+        recover(study)
         study._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
         study.tell(trial.number, 1.0)
     assert {trial.state for trial in study.trials} == {TrialState.COMPLETE}
@@ -78,29 +96,38 @@ def test_losses_of_one_trial_do_not_count_against_another(study):
 def test_a_trial_that_makes_progress_is_never_given_up(study):
     for epoch in range(2 * MOST_TIMES + 2):
         die_while_running(study)
-        recover(study, lambda number, epoch=epoch: epoch)
+        recover(study, epoch)
         assert study.trials[0].state is TrialState.WAITING
 
 
 def test_the_count_of_setbacks_begins_anew_after_progress(study):
     def lose(saved_epoch):
         die_while_running(study)
-        recover(study, lambda number: saved_epoch)
+        recover(study, saved_epoch)
         return study.trials[0].state
 
     states = [lose(saved_epoch) for saved_epoch in (0, 0, 0, 5, 5, 5, 5)]
     assert states == [TrialState.WAITING] * 6 + [TrialState.FAIL]
 
 
-def try_again(study, setback, epoch=0):
-    return may_retry(setback, count_setback(study._storage, study.trials[0], setback, epoch))
+MISFORTUNES = {
+    "killed": Ending.KILLED,
+    OUT_OF_MEMORY: Ending.OUT_OF_MEMORY,
+    BAD_CHECKPOINT: Ending.FAILED,
+}
+
+
+def retry_reason(study, kind, **rules):
+    """The reason why trial 0, which has begun from a checkpoint, is tried again after that."""
+    running = RunningTrial(study.trials[0], [EpochRow(1, 1.0)])
+    return setbacks(study, **rules).retry_reason(running, MISFORTUNES[kind], kind)
 
 
 def test_each_kind_of_setback_counts_for_itself(study):
     study.ask()
     again = {
-        setback: [try_again(study, setback) for _ in range(times)]
-        for setback, times in (("killed", 4), (OUT_OF_MEMORY, 2), (BAD_CHECKPOINT, 2))
+        kind: [retry_reason(study, kind) is not None for _ in range(times)]
+        for kind, times in (("killed", 4), (OUT_OF_MEMORY, 2), (BAD_CHECKPOINT, 2))
     }
     assert again == {
         "killed": [True, True, True, False],
@@ -111,8 +138,29 @@ def test_each_kind_of_setback_counts_for_itself(study):
 
 def test_a_trial_remembers_what_it_has_met(study):
     study.ask()
-    assert not had_setback(study.trials[0], OUT_OF_MEMORY)
-    try_again(study, "killed")
-    assert not had_setback(study.trials[0], OUT_OF_MEMORY)
-    try_again(study, OUT_OF_MEMORY)
-    assert had_setback(study.trials[0], OUT_OF_MEMORY)
+    for kind, had in (("killed", False), (OUT_OF_MEMORY, True)):
+        retry_reason(study, kind)
+        assert setbacks(study).had(study.trials[0], OUT_OF_MEMORY) is had
+
+
+def test_running_out_of_memory_stands_unless_the_rules_say_retry(study):
+    study.ask()
+    assert retry_reason(study, OUT_OF_MEMORY, on_oom="fail") is None
+    assert retry_reason(study, OUT_OF_MEMORY, on_oom="retry") == OUT_OF_MEMORY
+
+
+def test_a_checkpoint_that_could_not_be_continued_is_discarded(study):
+    study.ask()
+    checkpoints = SavedEpochs(1)
+    running = RunningTrial(study.trials[0], [EpochRow(1, 1.0)])
+    of_study = Setbacks(study, checkpoints, TrialRules())
+    reason = of_study.retry_reason(running, Ending.FAILED, "KeyError: 'lstm'")
+    assert reason == f"{BAD_CHECKPOINT} (KeyError: 'lstm')"
+    assert checkpoints.discarded == [0]
+
+
+def test_a_trial_that_fails_after_an_epoch_of_its_own_has_failed(study):
+    study.ask()
+    running = RunningTrial(study.trials[0], [EpochRow(1, 1.0)])
+    running.add(EpochRow(2, 0.5))
+    assert setbacks(study).retry_reason(running, Ending.FAILED, "KeyError: 'lstm'") is None

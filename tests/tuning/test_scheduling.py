@@ -5,12 +5,13 @@ from optuna.trial import TrialState
 from chromasonic.bayesopt import Space
 from chromasonic.tuning.budget import StopReason
 from chromasonic.tuning.distributions import suggest_params
+from chromasonic.tuning.learning_curve import EpochRow
 from chromasonic.tuning.records import record_of
+from chromasonic.tuning.running_trials import RunningTrial
 from chromasonic.tuning.sampling.by_name import choose_sampler
 from chromasonic.tuning.scheduling import (
     Curves,
     QueueAndPruner,
-    RunningTrial,
     Turn,
     Verdict,
     Visibility,
@@ -28,7 +29,7 @@ def whole(study):
 
 
 def curves(waiting=(), running=None, next_number=0):
-    return Curves(waiting, running or {}, {}, next_number)
+    return Curves(waiting, {}, running or {}, {}, next_number, n_left=99)
 
 
 def test_a_waiting_trial_comes_before_a_new_one(study):
@@ -59,7 +60,7 @@ def test_the_verdict_is_that_of_the_studys_pruner(loss, verdict):
     trial = study.ask()
     trial.report(loss, 1)
     frozen = study.trials[-1]
-    running = {3: RunningTrial(frozen, [{"epoch": 1, "loss": loss}], 0)}
+    running = {3: RunningTrial(frozen, [EpochRow(1, loss)])}
     scheduler = QueueAndPruner(study, whole(study))
     assert scheduler.after_epoch(curves(running=running), 3) is verdict
 
@@ -69,7 +70,7 @@ def ended(n):
     study = optuna.create_study()
     for value in range(n):
         study.tell(study.ask(), float(value))
-    return {trial.number: record_of(trial) for trial in study.trials}
+    return {trial.number: record_of(trial, maximize=False) for trial in study.trials}
 
 
 def test_with_n_slots_a_trial_knows_those_up_to_n_before_it():

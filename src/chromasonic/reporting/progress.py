@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from chromasonic.reporting.text import params_line, trial_line
+from chromasonic.tuning.learning_curve import EpochRow
 from chromasonic.tuning.observers import Observer
 from chromasonic.tuning.records import SearchResult, TrialRecord
 
@@ -63,10 +64,9 @@ class ProgressDisplay(Observer):
         self._say(f"trial {number}: {params_line(params)}")
         self._show(f"trial {number}")
 
-    def on_epoch(self, number: int, row: Mapping[str, Any]) -> None:
+    def on_epoch(self, number: int, row: EpochRow) -> None:
         """Shows the epoch and loss of a trial."""
-        loss = self._sign * row["loss"]
-        self._show(f"trial {number}, epoch {row['epoch']}{self._of_epochs}: {loss:.4f}")
+        self._show(f"trial {number}, epoch {row.epoch}{self._of_epochs}: {row.loss:.4f}")
 
     def on_warning(self, message: str) -> None:
         """Shows a warning."""
@@ -77,7 +77,6 @@ class ProgressDisplay(Observer):
         if record.number in self._known:
             return
         self._n_ended += 1
-        record = record if self._sign > 0 else record.negated()
         if record.counts and (self._best is None or self._rank(record) < self._rank(self._best)):
             self._best = record
         self._say(f"{trial_line(record)}{self._standing()}")

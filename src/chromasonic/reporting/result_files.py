@@ -11,6 +11,7 @@ from typing import Any
 
 from chromasonic.reporting.text import read_winner, report
 from chromasonic.tuning.files import write_text
+from chromasonic.tuning.learning_curve import EpochRow
 from chromasonic.tuning.observers import Observer
 from chromasonic.tuning.records import SearchResult, TrialRecord
 from chromasonic.tuning.search_folder import SearchFolder
@@ -83,7 +84,7 @@ class ResultFiles(Observer):
         self._clock = clock
         self._next_write = clock()
 
-    def on_epoch(self, number: int, row: Mapping[str, Any]) -> None:
+    def on_epoch(self, number: int, row: EpochRow) -> None:
         """Writes the files if a trial has ended since they were last written."""
         self._write_if_due()
 

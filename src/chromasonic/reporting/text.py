@@ -208,9 +208,9 @@ def params_line(params: Mapping[str, Any]) -> str:
 
 def _parts(trial: TrialRecord, factors: Sequence[str]) -> str:
     """Losses by factor (duration, pitch) at a trial's best epoch, where there are several."""
-    row = next((row for row in trial.learning_curve if row["epoch"] == trial.best_epoch), {})
+    metrics = trial.best_row.metrics if trial.best_row else {}
     return ", ".join(
-        f"{name} {row[f'{name}_loss']:.4f}" for name in factors if f"{name}_loss" in row
+        f"{name} {metrics[f'{name}_loss']:.4f}" for name in factors if f"{name}_loss" in metrics
     )
 
 

@@ -28,13 +28,15 @@ class Budget:
         timeout_s: Seconds for this run alone; None for no limit.
         patience: Trials in a row without a better value, those of an earlier search not
             counted; None for no limit.
-        target: A value no larger than this ends the search; None for no target.
+        target: A value as good as this ends the search; None for no target.
+        maximize: True if larger values are better.
     """
 
     n_trials: int
     timeout_s: float | None = None
     patience: int | None = None
     target: float | None = None
+    maximize: bool = False
     _started: float = field(default_factory=time.monotonic, repr=False)
 
     def __post_init__(self) -> None:
@@ -72,8 +74,9 @@ class Budget:
             return StopReason.TIMEOUT
         if self.target is None and self.patience is None:
             return None
-        since_best, best = _since_best(ended())
-        if self.target is not None and best <= self.target:
+        sign = -1.0 if self.maximize else 1.0
+        since_best, lowest = _since_best(ended(), sign)
+        if self.target is not None and lowest <= sign * self.target:
             return StopReason.TARGET
         if self.patience is not None and since_best >= self.patience:
             return StopReason.PATIENCE
@@ -85,11 +88,11 @@ def _require_count(name: str, value: object) -> None:
         raise ValueError(f"{name} must be a whole number of at least 1, but got {value!r}.")
 
 
-def _since_best(ended: Sequence[TrialRecord]) -> tuple[int, float]:
-    """The number of trials that ended since the best value, and that value."""
-    since, best = 0, float("inf")
+def _since_best(ended: Sequence[TrialRecord], sign: float) -> tuple[int, float]:
+    """The number of trials that ended since the best value, and `sign` times that value."""
+    since, lowest = 0, float("inf")
     for trial in ended:
         since += trial.origin is None
-        if trial.counts and trial.value is not None and trial.value < best:
-            since, best = 0, trial.value
-    return since, best
+        if trial.counts and trial.value is not None and sign * trial.value < lowest:
+            since, lowest = 0, sign * trial.value
+    return since, lowest

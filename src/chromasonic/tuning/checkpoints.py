@@ -9,11 +9,9 @@ import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from chromasonic.tuning.files import write_text
-
-EpochRow = dict[str, Any]
+from chromasonic.tuning.learning_curve import EpochRow, curve_from_json, curve_to_json
 
 
 def save_checkpoint(
@@ -27,7 +25,7 @@ def save_checkpoint(
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     save(unfinished)
-    write_text(unfinished / "epochs.json", json.dumps(list(epochs)))
+    write_text(unfinished / "epochs.json", json.dumps(curve_to_json(epochs)))
     unfinished.rename(target)
     for other in _checkpoints(folder):
         if other != target:
@@ -35,14 +33,15 @@ def save_checkpoint(
     return target
 
 
-def latest_checkpoint(folder: Path) -> tuple[Path, list[EpochRow]] | None:
+def latest_checkpoint(folder: Path) -> tuple[Path, tuple[EpochRow, ...]] | None:
     """The newest checkpoint of a trial and its learning curve, or None if there is none.
 
     One whose learning curve cannot be read any more is none.
     """
     for checkpoint in reversed(_checkpoints(folder)):
-        with suppress(OSError, ValueError):
-            return checkpoint, json.loads((checkpoint / "epochs.json").read_text("utf-8"))
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            read = json.loads((checkpoint / "epochs.json").read_text("utf-8"))
+            return checkpoint, curve_from_json(read)
     return None
 
 
@@ -74,10 +73,10 @@ class CheckpointFolders:
         folder = self.of(number)
         return folder is not None and folder.exists()
 
-    def latest(self, number: int) -> tuple[Path | None, list[EpochRow]]:
+    def latest(self, number: int) -> tuple[Path | None, tuple[EpochRow, ...]]:
         """The last checkpoint of a trial, if it has one, and its learning curve up to there."""
         folder = self.of(number)
-        return (folder and latest_checkpoint(folder)) or (None, [])
+        return (folder and latest_checkpoint(folder)) or (None, ())
 
     def discard(self, number: int) -> None:
         """Deletes the checkpoints of a trial."""

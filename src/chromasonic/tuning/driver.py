@@ -4,7 +4,6 @@ It alone writes the study. Trials run in an executor, which knows nothing of the
 progress displays are observers, which the driver knows nothing of.
 """
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -27,27 +26,19 @@ from chromasonic.tuning.executors.protocol import (
     Task,
     TrialEnded,
     TrialPaused,
-    TrialStarted,
 )
 from chromasonic.tuning.interrupt import Interrupt
+from chromasonic.tuning.learning_curve import best_row, has_diverged
 from chromasonic.tuning.ledger import Ledger
-from chromasonic.tuning.objective import Trial, diverged
+from chromasonic.tuning.objective import Trial
 from chromasonic.tuning.observers import Observer, Observers
-from chromasonic.tuning.records import TrialRecord, best_row
-from chromasonic.tuning.recovery import (
-    BAD_CHECKPOINT,
-    OUT_OF_MEMORY,
-    count_setback,
-    had_setback,
-    may_retry,
-    recover,
-    setback_of,
-)
+from chromasonic.tuning.records import TrialRecord
+from chromasonic.tuning.recovery import OUT_OF_MEMORY, Setbacks
 from chromasonic.tuning.rules import TrialRules
+from chromasonic.tuning.running_trials import RunningTrial, RunningTrials
 from chromasonic.tuning.scheduling import (
     Curves,
     QueueAndPruner,
-    RunningTrial,
     Scheduler,
     Turn,
     Verdict,
@@ -55,13 +46,6 @@ from chromasonic.tuning.scheduling import (
 )
 from chromasonic.tuning.seeds import derive_seed
 from chromasonic.tuning.study import attribute, identity
-from chromasonic.tuning.watchdog import Watchdog
-
-POLL_S = 0.2
-"""Longest time between two checks of limits and cancellations."""
-
-PAUSE_GRACE_S = 20.0
-"""Time that a pausing trial has to write its checkpoint."""
 
 
 class Driver:
@@ -102,15 +86,13 @@ class Driver:
         require_lease: Callable[[], None] = lambda: None,
     ) -> None:
         self._study = study
-        self._storage = study._storage
-        self._space = space
-        self._executor = executor
         self._budget = budget
         self._seed = seed
         self._rules = rules or TrialRules()
         self._observers = Observers(observers)
         self._interrupt = interrupt or Interrupt()
         self._checkpoints = CheckpointFolders(checkpoints, identity(study))
+        self._setbacks = Setbacks(study, self._checkpoints, self._rules)
         self._cancelled = cancelled
         self._require_lease = require_lease
         n_given = n_trials_from_earlier(study)
@@ -120,13 +102,9 @@ class Driver:
         self._scheduler = scheduler or QueueAndPruner(study, view.seen_by)
         self._open_ledger = partial(Ledger, study, view, space, settings or {})
         self._ledger: Ledger
-        self._running: dict[int, RunningTrial] = {}
-        # Trials that the executor will report on; others have stopped but are not stored yet.
-        self._at_work: set[int] = set()
-        self._scheduled_pauses: set[int] = set()
-        self._next_check = 0.0
-        self._watchdog = Watchdog(self._rules)
-        self._is_pausing = False
+        self._running = RunningTrials(executor, self._rules)
+        self._close_executor = executor.close
+        self._is_ending = False
 
     def run(self) -> StopReason:
         """Runs trials until the budget is spent, and returns why it stopped.
@@ -143,21 +121,22 @@ class Driver:
                 if stop_reason is not None and not self._running:
                     self._ledger.store_total_time(self._budget.elapsed_s, at_once=True)
                     return stop_reason
-                self._listen()
+                for running, event in self._running.events():
+                    self._handle(running, event)
                 self._enforce_limits()
                 if self._interrupt.requested or self._budget.out_of_time:
                     self._pause_all()
         except StudyError as error:
-            self._abandon(may_save=not isinstance(error, StudyInUse))
+            self._running.abandon(may_save=not isinstance(error, StudyInUse))
             raise
         finally:
             with ExitStack() as stack:
-                stack.callback(self._executor.close)
+                stack.callback(self._close_executor)
                 stack.callback(self._pause_all)
 
     def _take_over(self) -> None:
         """Requeues and announces trials that a driver left when it died."""
-        recover(self._study, lambda number: len(self._checkpoints.latest(number)[1]))
+        self._setbacks.recover()
         self._ledger = self._open_ledger()
         for record in self._ledger.ended.values():
             if self._checkpoints.hold(record.number):
@@ -171,8 +150,9 @@ class Driver:
             number = self._ledger.next_number
             if (stop_reason := self._stop_reason(number)) is not None:
                 return stop_reason
-            has_free_slot = len(self._running) < self._executor.slots
-            if not has_free_slot or self._visibility.must_wait(number, self._running):
+            if not self._running.has_free_slot:
+                return None
+            if self._visibility.must_wait(number, self._running):
                 return None
             turn = self._scheduler.next_turn(self._curves())
             if turn is None:
@@ -181,130 +161,108 @@ class Driver:
 
     def _stop_reason(self, number: int) -> StopReason | None:
         """The reason why that trial should not begin, by budget and Ctrl-C."""
-        n_begun = len(self._ledger.ended) + len(self._running)
+        ended = self._ledger.ended
         spent = self._budget.spent(
-            n_begun, lambda: self._visibility.known(number, self._ledger.ended)
+            len(ended) + len(self._running), lambda: self._visibility.known(number, ended)
         )
-        interrupted = StopReason.INTERRUPTED if self._interrupt.requested else None
-        return spent or interrupted
+        return spent or (StopReason.INTERRUPTED if self._interrupt.requested else None)
 
     def _curves(self) -> Curves:
         ledger = self._ledger
-        return Curves(ledger.waiting, self._running, ledger.ended, ledger.next_number)
+        n_begun = len(ledger.ended) + len(self._running) + len(ledger.paused)
+        return Curves(
+            waiting=ledger.waiting,
+            paused=ledger.paused,
+            running=self._running,
+            ended=ledger.ended,
+            next_number=ledger.next_number,
+            n_left=max(0, self._budget.n_trials - n_begun),
+        )
 
     def _submit(self, turn: Turn) -> None:
         frozen = self._ledger.begin(turn.number)
-        number = frozen.number
+        number, params = frozen.number, attribute(frozen, "params")
         checkpoint, rows = self._checkpoints.latest(number)
-        params = attribute(frozen, "params")
-        frozen.intermediate_values = {row["epoch"]: row["loss"] for row in rows}
-        running = RunningTrial(frozen, list(rows), len(rows), turn.n_epochs)
-        self._running[number] = running
-        self._watchdog.watch(number)
+        running = RunningTrial(frozen, list(rows), turn.n_epochs)
+        self._running.add(running)
         self._observers.on_trial_start(number, params)
         # A driver may have died between the last epoch's checkpoint and its verdict.
-        if rows:
-            verdict, ending, reason = self._verdict(running)
-            if verdict is Verdict.STOP:
-                self._end(number, ending, reason)
-                return
-        out_of_memory_before = had_setback(frozen, OUT_OF_MEMORY)
-        seed = derive_seed(self._seed, "trial", number)
-        trial = Trial(number, seed, checkpoint, out_of_memory_before=out_of_memory_before)
+        if rows and self._verdict(running) is Verdict.STOP:
+            return
+        trial = Trial(
+            number,
+            derive_seed(self._seed, "trial", number),
+            checkpoint,
+            out_of_memory_before=self._setbacks.had(frozen, OUT_OF_MEMORY),
+        )
         folder = self._checkpoints.of(number)
-        self._executor.submit(Task(trial, params, list(rows), folder, self._rules.deterministic))
-        self._at_work.add(number)
+        self._running.submit(Task(trial, params, rows, folder, self._rules.deterministic))
 
     # Listen, stop and tell
 
-    def _listen(self) -> None:
-        self._watchdog.exclude_driver_time()
-        events = self._executor.poll(POLL_S)
-        self._watchdog.on_poll()
-        self._at_work -= {e.number for e in events if isinstance(e, TrialEnded | TrialPaused)}
-        for event in events:
-            self._handle(event)
-
-    def _handle(self, event: Event) -> None:
-        running = self._running.get(event.number)
-        if running is None:
-            # It was ended by what came just before.
-            return
-        self._watchdog.on_event(event.number)
+    def _handle(self, running: RunningTrial, event: Event) -> None:
         match event:
-            case TrialStarted(number):
-                self._watchdog.start(number)
-            case EpochEnded(number, row, warning):
+            case EpochEnded(warning=warning):
                 self._observers.warn(warning)
-                self._on_epoch(number, row)
-            case TrialEnded(number, ending, reason, log, warning):
+                self._on_epoch(running, event)
+            case TrialEnded(_, ending, reason, log, warning):
                 self._observers.warn(warning)
-                if self._retries(running, ending, reason):
-                    self._put_back(number)
+                if self._is_tried_again(running, ending, reason):
+                    self._put_back(running)
                 else:
-                    self._end(number, ending, reason, log)
-            case TrialPaused(number, warning):
+                    self._end(running, ending, reason, log)
+            case TrialPaused(warning=warning):
                 self._observers.warn(warning)
-                if not (
-                    number in self._scheduled_pauses
-                    or self._is_pausing
-                    or self._budget.out_of_time
-                ):
+                if not (running.pauses_by_plan or self._is_ending or self._budget.out_of_time):
                     # Nobody else has asked for that: it was Ctrl-C.
                     self._interrupt.request()
-                self._put_back(number)
+                self._put_back(running)
 
-    def _on_epoch(self, number: int, row: dict[str, Any]) -> None:
-        running = self._running[number]
-        running.rows.append(row)
-        running.frozen.intermediate_values[row["epoch"]] = row["loss"]
-        self._observers.on_epoch(number, row)
-        verdict, ending, reason = self._verdict(running)
+    def _on_epoch(self, running: RunningTrial, event: EpochEnded) -> None:
+        running.add(event.row)
+        self._observers.on_epoch(event.number, event.row)
+        verdict = self._verdict(running)
         if verdict is Verdict.STOP:
-            self._executor.stop(number)
-            self._at_work.discard(number)
-            self._end(number, ending, reason)
             return
-        if verdict is Verdict.PAUSE or running.turn_is_over:
-            self._scheduled_pauses.add(number)
-            self._executor.pause(number)
+        may_pause = verdict is Verdict.PAUSE or running.turn_is_over
+        if may_pause and event.can_continue:
+            self._running.pause(event.number)
         else:
-            self._executor.go_on(number)
-        self._ledger.store_curve(running.frozen, running.rows)
+            self._running.go_on(event.number)
+        self._ledger.store_curve(running)
 
-    def _verdict(self, running: RunningTrial) -> tuple[Verdict, Ending, str]:
-        """The verdict on a trial after its last epoch, with ending and reason if it stops."""
-        number, row = running.frozen.number, running.rows[-1]
-        if diverged(row["loss"], running.rows[0]["loss"]):
-            return Verdict.STOP, Ending.DIVERGED, f"the loss became {row['loss']:g}"
-        verdict = self._scheduler.after_epoch(self._curves(), number)
-        return verdict, Ending.PRUNED, f"worse than others after epoch {row['epoch']}"
+    def _verdict(self, running: RunningTrial) -> Verdict:
+        """The verdict on a trial after its last epoch; a trial that is to stop is ended."""
+        row = running.rows[-1]
+        if has_diverged(running.rows):
+            verdict, ending, reason = (
+                Verdict.STOP,
+                Ending.DIVERGED,
+                f"the loss became {row.loss:g}",
+            )
+        else:
+            verdict = self._scheduler.after_epoch(self._curves(), running.number)
+            ending, reason = Ending.PRUNED, f"worse than others after epoch {row.epoch}"
+        if verdict is Verdict.STOP:
+            self._running.stop(running.number)
+            self._end(running, ending, reason)
+        return verdict
 
-    def _retries(self, running: RunningTrial, ending: Ending, reason: str) -> bool:
-        """Counts the setback of a trial that ended by misfortune; True if it runs once more."""
-        frozen = running.frozen
+    def _is_tried_again(self, running: RunningTrial, ending: Ending, reason: str) -> bool:
+        """True if a trial that ended by misfortune goes back into the queue."""
         if ending is Ending.KILLED and self._interrupt.requested:
             # Whoever ends the search may have ended all of its processes.
             return True
-        setback = setback_of(ending, reason, running, retry_oom=self._rules.on_oom == "retry")
-        if setback is None:
-            return False
-        _, saved = self._checkpoints.latest(frozen.number)
-        if not may_retry(setback, count_setback(self._storage, frozen, setback, len(saved))):
-            return False
-        if setback is BAD_CHECKPOINT:
-            self._checkpoints.discard(frozen.number)
-            reason = f"{BAD_CHECKPOINT} ({reason})"
-        self._observers.warn(f"trial {frozen.number} is tried again: {reason}")
-        return True
+        retry_reason = self._setbacks.retry_reason(running, ending, reason)
+        if retry_reason is not None:
+            self._observers.warn(f"trial {running.number} is tried again: {retry_reason}")
+        return retry_reason is not None
 
-    def _end(self, number: int, ending: Ending, reason: str = "", log: str = "") -> None:
-        running = self._running[number]
+    def _end(self, running: RunningTrial, ending: Ending, reason: str = "", log: str = "") -> None:
         if ending.finished and best_row(running.rows) is None:
             ending, reason = Ending.DIVERGED, "no epoch had a finite loss"
-        record = self._ledger.end(running.frozen, running.rows, ending, reason, log)
-        del self._running[number]
-        self._watchdog.drop(number)
+        record = self._ledger.end(running, ending, reason, log)
+        self._running.drop(running.number)
         self._ledger.store_total_time(self._budget.elapsed_s)
         self._announce_end(record)
 
@@ -318,46 +276,30 @@ class Driver:
 
     def _enforce_limits(self) -> None:
         """Ends trials that have exceeded a limit or that the user has cancelled."""
-        now = time.monotonic()
-        if now < self._next_check:
+        if not self._running.is_check_due():
             return
-        self._next_check = now + POLL_S
-        self._watchdog.exclude_driver_time()
         self._require_lease()
         for number in self._cancelled() & self._running.keys():
-            self._kill(number)
-            self._end(number, Ending.CANCELLED, "cancelled by the user")
-        for number, reason in self._watchdog.exceeded_limit().items():
-            self._kill(number)
-            self._end(number, Ending.TIMED_OUT, reason)
+            self._kill(number, Ending.CANCELLED, "cancelled by the user")
+        for number, reason in self._running.exceeded_limit().items():
+            self._kill(number, Ending.TIMED_OUT, reason)
 
-    def _kill(self, number: int) -> None:
-        self._executor.kill(number)
-        self._at_work.discard(number)
+    def _kill(self, number: int, ending: Ending, reason: str) -> None:
+        self._running.kill(number)
+        self._end(self._running[number], ending, reason)
 
     def _pause_all(self) -> None:
         """Requeues all running trials, with a checkpoint where there can be one."""
-        self._is_pausing = True
+        self._is_ending = True
         try:
-            for number in self._at_work:
-                self._executor.pause(number)
-            deadline = time.monotonic() + PAUSE_GRACE_S
-            while self._at_work and time.monotonic() < deadline:
-                self._listen()
+            for running, event in self._running.pause_all():
+                self._handle(running, event)
         finally:
-            for number in list(self._running):
-                self._kill(number)
-                self._put_back(number)
-            self._is_pausing = False
+            for running in list(self._running.values()):
+                self._running.kill(running.number)
+                self._put_back(running)
+            self._is_ending = False
 
-    def _put_back(self, number: int) -> None:
-        self._ledger.put_back(self._running.pop(number).frozen)
-        self._scheduled_pauses.discard(number)
-        self._watchdog.drop(number)
-
-    def _abandon(self, *, may_save: bool) -> None:
-        """Leaves the study alone; trials may still write their checkpoints."""
-        self._running.clear()
-        if may_save:
-            self._pause_all()
-        self._at_work.clear()
+    def _put_back(self, running: RunningTrial) -> None:
+        self._running.drop(running.number)
+        self._ledger.put_back(running)

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -14,6 +15,7 @@ from chromasonic.bayesopt.space import Parameter, Value
 from chromasonic.bayesopt.space.values import same
 from chromasonic.errors import StudyMismatch
 from chromasonic.tuning.distributions import distribution_of
+from chromasonic.tuning.learning_curve import curve_to_json
 from chromasonic.tuning.records import SearchResult, TrialRecord
 from chromasonic.tuning.study import (
     PREFIX,
@@ -190,12 +192,11 @@ def _free_constants(earlier: SearchResult, space: Space) -> set[str]:
 
 
 def _as_trial(record: TrialRecord, earlier: SearchResult, space: Space) -> FrozenTrial:
-    """A trial of an earlier search as one of the new study, which minimises."""
-    if earlier.maximize:
-        record = record.negated()
-    curve = [dict(row) for row in record.learning_curve]
+    """A trial of an earlier search as one of the new study."""
+    curve = list(record.learning_curve)
     if curve and record.n_parameters is not None:
-        curve[0]["n_parameters"] = record.n_parameters
+        metrics = {**curve[0].metrics, "n_parameters": record.n_parameters}
+        curve[0] = replace(curve[0], metrics=metrics)
     origin = record.origin or {
         "study_name": earlier.get("study_name"),
         "storage": earlier.get("storage"),
@@ -203,7 +204,7 @@ def _as_trial(record: TrialRecord, earlier: SearchResult, space: Space) -> Froze
     }
     attributes = {
         "params": record.params,
-        "epochs": curve,
+        "epochs": curve_to_json(curve),
         "ending": record.ending,
         "reason": record.reason,
         "settings": {**record.settings, "from": origin},
@@ -212,20 +213,21 @@ def _as_trial(record: TrialRecord, earlier: SearchResult, space: Space) -> Froze
     searched = {n: v for n, v in record.params.items() if not isinstance(space[n], Fixed)}
     return create_trial(
         state=TrialState[record.state],
-        value=_optuna_value(record, curve),
+        value=_optuna_value(record),
         params={name: _as_suggested(space[name], value) for name, value in searched.items()},
         distributions={name: distribution_of(space[name]) for name in searched},
-        intermediate_values={row["epoch"]: row["loss"] for row in curve},
+        intermediate_values={row.epoch: row.loss for row in curve},
         user_attrs={PREFIX + name: value for name, value in attributes.items()},
     )
 
 
-def _optuna_value(record: TrialRecord, curve: list[dict[str, Any]]) -> float | None:
+def _optuna_value(record: TrialRecord) -> float | None:
     """The value as Optuna keeps it: of a pruned trial its last loss."""
     if record.state == TrialState.COMPLETE.name:
         return record.value
-    if record.state == TrialState.PRUNED.name and curve and not math.isnan(curve[-1]["loss"]):
-        return float(curve[-1]["loss"])
+    curve = record.learning_curve
+    if record.state == TrialState.PRUNED.name and curve and not math.isnan(curve[-1].loss):
+        return float(curve[-1].loss)
     return None
 
 

@@ -6,13 +6,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from chromasonic.bayesopt import Space
 from chromasonic.tuning.deterministic_view import VisibleStudy
 from chromasonic.tuning.distributions import suggest_params
 from chromasonic.tuning.endings import Ending
-from chromasonic.tuning.records import TrialRecord, best_row, has_ended, record_of
+from chromasonic.tuning.learning_curve import (
+    EpochRow,
+    best_row,
+    curve_from_json,
+    curve_to_json,
+)
+from chromasonic.tuning.records import TrialRecord, has_ended, record_of
+from chromasonic.tuning.running_trials import RunningTrial
 from chromasonic.tuning.study import PREFIX, attribute, set_attribute
 
 LARGEST_SHARE_OF_TIME = 0.02
@@ -30,6 +38,7 @@ class Ledger:
 
     Attributes:
         ended: The record of each trial that counts, by number.
+        paused: The curve of each trial in the queue that has begun, by number.
     """
 
     def __init__(
@@ -49,13 +58,17 @@ class Ledger:
         self._next_store = 0.0
         self._next_time_s = 0.0
         self._earlier_s = float(attribute(study, "total_time", 0.0))
+        self._maximize = study.direction is StudyDirection.MAXIMIZE
         self.ended: dict[int, TrialRecord] = {}
+        self.paused: dict[int, Sequence[EpochRow]] = {}
         for trial in study.get_trials(deepcopy=False):
             self._ids.append(trial._trial_id)
             if not trial.state.is_finished():
                 bisect.insort(self._waiting, trial.number)
+                if attribute(trial, "params") is not None:
+                    self.paused[trial.number] = curve_from_json(attribute(trial, "epochs", []))
             elif has_ended(trial):
-                self.ended[trial.number] = record_of(trial)
+                self.ended[trial.number] = record_of(trial, maximize=self._maximize)
 
     @property
     def waiting(self) -> Sequence[int]:
@@ -72,6 +85,7 @@ class Ledger:
         if number is None:
             number = self._create()
         self._waiting.remove(number)
+        self.paused.pop(number, None)
         trial_id = self._ids[number]
         trial = self._storage.get_trial(trial_id)
         if trial.state == TrialState.WAITING:
@@ -84,42 +98,37 @@ class Ledger:
         self._set_attributes(trial_id, settings=self._settings)
         return self._storage.get_trial(trial_id)
 
-    def store_curve(self, trial: FrozenTrial, rows: Sequence[Mapping[str, Any]]) -> None:
+    def store_curve(self, running: RunningTrial) -> None:
         """Stores the learning curve of a running trial, where that costs little."""
         started = time.monotonic()
         if started < self._next_store:
             return
-        self._set_attributes(trial._trial_id, epochs=list(rows))
+        self._set_attributes(running.frozen._trial_id, epochs=curve_to_json(running.rows))
         now = time.monotonic()
         self._next_store = now + (now - started) / LARGEST_SHARE_OF_TIME
 
-    def end(
-        self,
-        trial: FrozenTrial,
-        rows: Sequence[dict[str, Any]],
-        ending: Ending,
-        reason: str,
-        log: str,
-    ) -> TrialRecord:
+    def end(self, running: RunningTrial, ending: Ending, reason: str, log: str) -> TrialRecord:
         """Stores the end of a trial and returns its record."""
-        trial_id = trial._trial_id
-        for row in rows:
-            self._storage.set_trial_intermediate_value(trial_id, row["epoch"], row["loss"])
+        trial_id = running.frozen._trial_id
+        for row in running.rows:
+            self._storage.set_trial_intermediate_value(trial_id, row.epoch, row.loss)
         texts = {name: text for name, text in (("reason", reason), ("log", log)) if text}
-        self._set_attributes(trial_id, epochs=list(rows), ending=ending, **texts)
-        best = best_row(rows)
-        value = best["loss"] if best and ending.finished else None
-        self._study.tell(trial.number, value, ending.state)
+        self._set_attributes(trial_id, epochs=curve_to_json(running.rows), ending=ending, **texts)
+        best = best_row(running.rows, maximize=self._maximize)
+        value = best.loss if best and ending.finished else None
+        self._study.tell(running.number, value, ending.state)
         stored = self._storage.get_trial(trial_id)
-        record = record_of(stored)
+        record = record_of(stored, maximize=self._maximize)
         if has_ended(stored):
-            self.ended[trial.number] = record
+            self.ended[running.number] = record
         return record
 
-    def put_back(self, trial: FrozenTrial) -> None:
-        """Requeues a trial under its own number and with its own parameters."""
-        self._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
-        bisect.insort(self._waiting, trial.number)
+    def put_back(self, running: RunningTrial) -> None:
+        """Requeues a trial under its own number, with its parameters and its curve so far."""
+        self._set_attributes(running.frozen._trial_id, epochs=curve_to_json(running.rows))
+        self._storage.set_trial_state_values(running.frozen._trial_id, TrialState.WAITING)
+        bisect.insort(self._waiting, running.number)
+        self.paused[running.number] = tuple(running.rows)
 
     def store_total_time(self, elapsed_s: float, *, at_once: bool = False) -> None:
         """Stores the seconds of all runs together, once a second unless `at_once`."""

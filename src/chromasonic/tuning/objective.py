@@ -2,13 +2,13 @@
 
 import inspect
 import json
-import math
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from chromasonic.tuning.endings import Ending
+from chromasonic.tuning.learning_curve import ROW_KEYS
 
 Params = Mapping[str, Any]
 
@@ -18,7 +18,8 @@ class Epoch:
     """Result of one epoch, yielded by an objective.
 
     Attributes:
-        loss: The value that is minimised; a trial's value is its best one.
+        loss: The value that is minimised, or maximised with `maximize=True`; a trial's value
+            is its best one.
         train_loss: The loss on the data trained on, if there is such a thing.
         metrics: Anything else worth a place in the learning curve, by name: what JSON can hold,
             or a number of numpy or PyTorch.
@@ -49,9 +50,6 @@ class Trial:
     checkpoint: Path | None = None
     out_of_memory_before: bool = False
 
-
-ROW_KEYS = ("epoch", "loss", "train_loss", "seconds")
-"""What a row of the learning curve holds besides the metrics."""
 
 Objective = Callable[..., Any]
 Epochs = Generator[Epoch, None, Ending]
@@ -89,28 +87,6 @@ def epochs_of(objective: Objective, params: Params, trial: Trial) -> Epochs:
             return stop.value if isinstance(stop.value, Ending) else Ending.COMPLETED
         seen = True
         yield _as_epoch(yielded)
-
-
-@dataclass(frozen=True)
-class Negated:
-    """An objective whose losses have the other sign: to maximise what is minimised.
-
-    Attributes:
-        objective: What gives the values to maximise.
-    """
-
-    objective: Objective
-
-    def __call__(self, params: Params, trial: Trial) -> Epochs:
-        """The epochs of one trial."""
-        epochs = epochs_of(self.objective, params, trial)
-        while True:
-            try:
-                epoch = next(epochs)
-            except StopIteration as stop:
-                return cast(Ending, stop.value)
-            train_loss = None if epoch.train_loss is None else -epoch.train_loss
-            yield replace(epoch, loss=-epoch.loss, train_loss=train_loss)
 
 
 def outcome_of(objective: Objective, params: Params, trial: Trial) -> Any:
@@ -170,12 +146,3 @@ def _as_loss(value: Any) -> float:
 def _native(value: Any) -> Any:
     """A scalar of numpy or PyTorch as Python's own; anything else as it is."""
     return value.item() if getattr(value, "shape", None) == () else value
-
-
-EXPLODED = 1e6
-"""So many times its first size, and so much at least, a loss has exploded."""
-
-
-def diverged(loss: float, first_loss: float) -> bool:
-    """True if a loss is nan, infinite, or has exploded since the first."""
-    return not math.isfinite(loss) or abs(loss) > EXPLODED * max(1.0, abs(first_loss))

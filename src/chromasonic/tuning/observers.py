@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from chromasonic.errors import one_line
+from chromasonic.tuning.learning_curve import EpochRow
 from chromasonic.tuning.records import TrialRecord
 
 
@@ -14,7 +15,7 @@ class Observer:
     def on_trial_start(self, number: int, params: Mapping[str, Any]) -> None:
         """A trial begins, or continues."""
 
-    def on_epoch(self, number: int, row: Mapping[str, Any]) -> None:
+    def on_epoch(self, number: int, row: EpochRow) -> None:
         """A trial has a further point of its learning curve."""
 
     def on_warning(self, message: str) -> None:
@@ -33,7 +34,7 @@ class Observers:
     """All observers of a search as one; a full disk of theirs ends no search.
 
     Args:
-        observers: TrialData in this order.
+        observers: Told in this order.
     """
 
     def __init__(self, observers: Sequence[Observer]) -> None:
@@ -45,7 +46,7 @@ class Observers:
         for observer in self._observers:
             observer.on_trial_start(number, params)
 
-    def on_epoch(self, number: int, row: Mapping[str, Any]) -> None:
+    def on_epoch(self, number: int, row: EpochRow) -> None:
         """Tells all of a further point of a learning curve."""
         self._tell("the search", lambda observer: observer.on_epoch(number, row))
 

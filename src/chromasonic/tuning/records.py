@@ -5,19 +5,27 @@ Everything here is read from the study's own attributes, so that it can be had a
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from optuna import Study
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from chromasonic.bayesopt import Space, parameter_importance
 from chromasonic.bayesopt.analysis.importance import Effect
 from chromasonic.bayesopt.space import Value
+from chromasonic.errors import StudyError
 from chromasonic.tuning.endings import Ending
+from chromasonic.tuning.learning_curve import (
+    EpochRow,
+    best_row,
+    curve_from_json,
+    curve_to_json,
+)
 from chromasonic.tuning.study import attribute
 
 SCHEMA_VERSION = 1
@@ -37,6 +45,7 @@ _NOT_DESCRIPTION = {
     "identity",
     "importance",
     "trial_results",
+    "running_trials",
     "versions",
 }
 """Keys of a result's dictionary that are no part of its description."""
@@ -44,21 +53,17 @@ _NOT_DESCRIPTION = {
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """One trial that has ended.
+    """One trial that has begun, with the objective's own units and sign.
 
     Attributes:
         number: Counts the trials from 0.
-        state: Optuna's name for how it ended.
-        ending: Why it ended, one of `Ending`.
+        state: Optuna's name for its state.
+        ending: Why it ended, one of `Ending`; empty while it runs.
         reason: One line more on that.
         params: What it tried.
-        value: Its best loss; None if it had none, or failed.
-        val_loss: The same; what the guide calls it.
-        train_loss: The training loss of the best epoch.
-        best_epoch: When the best loss was reached, counted from 1.
-        training_time: Seconds its epochs took.
+        learning_curve: A row each epoch.
+        best_epoch: The epoch of the best finite loss, counted from 1; None if there is none.
         n_parameters: Size of the model, if the objective told it.
-        learning_curve: A row each epoch: `epoch`, `loss`, `train_loss`, `seconds`, metrics.
         settings: The sampler, pruner and device it ran with; under `from` the `study_name`,
             `storage` and number of the `trial` where it ran, if that was an earlier search.
     """
@@ -67,15 +72,33 @@ class TrialRecord:
     state: str
     ending: str
     reason: str
-    params: dict[str, Any]
-    value: float | None
-    val_loss: float | None
-    train_loss: float | None
-    best_epoch: int | None
-    training_time: float
-    n_parameters: int | None
-    learning_curve: list[dict[str, Any]]
-    settings: dict[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any]
+    learning_curve: tuple[EpochRow, ...]
+    best_epoch: int | None = None
+    n_parameters: int | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def value(self) -> float | None:
+        """Its best loss; None if it had none, or failed."""
+        # What a failed trial yielded before may be anything, such as a loss about to explode.
+        failed = self.state == TrialState.FAIL.name
+        return None if failed or self.best_row is None else self.best_row.loss
+
+    @property
+    def val_loss(self) -> float | None:
+        """The same as `value`, by the guide's name."""
+        return self.value
+
+    @property
+    def train_loss(self) -> float | None:
+        """The training loss of the best epoch."""
+        return self.best_row.train_loss if self.best_row else None
+
+    @property
+    def training_time(self) -> float:
+        """Seconds that its epochs took."""
+        return round(sum(row.seconds for row in self.learning_curve), 3)
 
     @property
     def counts(self) -> bool:
@@ -87,20 +110,42 @@ class TrialRecord:
         """Study and number in the earlier search that ran it; None if this search ran it."""
         return self.settings.get("from")
 
+    @property
+    def best_row(self) -> EpochRow | None:
+        """The row of the best epoch."""
+        return next((row for row in self.learning_curve if row.epoch == self.best_epoch), None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The trial as the files hold it; `from_dict` is its inverse."""
+        return {
+            "number": self.number,
+            "state": self.state,
+            "ending": self.ending,
+            "reason": self.reason,
+            "params": dict(self.params),
+            "value": self.value,
+            "val_loss": self.val_loss,
+            "train_loss": self.train_loss,
+            "best_epoch": self.best_epoch,
+            "training_time": self.training_time,
+            "n_parameters": self.n_parameters,
+            "learning_curve": curve_to_json(self.learning_curve),
+            "settings": dict(self.settings),
+        }
+
     @classmethod
     def from_dict(cls, read: Mapping[str, Any]) -> "TrialRecord":
-        """The record with this dictionary, as `dataclasses.asdict` gives it or JSON holds it."""
-        curve = [{**row, "loss": _number(row["loss"])} for row in read["learning_curve"]]
-        return cls(**{**read, "learning_curve": curve})
-
-    def negated(self) -> "TrialRecord":
-        """The same with all losses of the other sign, as a maximised objective gave them."""
-        return replace(
-            self,
-            value=_negative(self.value),
-            val_loss=_negative(self.val_loss),
-            train_loss=_negative(self.train_loss),
-            learning_curve=[negated_row(row) for row in self.learning_curve],
+        """The record with this dictionary, as `to_dict` gives it or JSON holds it."""
+        return cls(
+            number=read["number"],
+            state=read["state"],
+            ending=read["ending"],
+            reason=read["reason"],
+            params=read["params"],
+            learning_curve=curve_from_json(read["learning_curve"]),
+            best_epoch=read["best_epoch"],
+            n_parameters=read["n_parameters"],
+            settings=read["settings"],
         )
 
 
@@ -125,13 +170,13 @@ class SearchResult(Mapping[str, Any]):
 
     Attributes:
         trials: All trials that have ended, by number.
-            Their values have the sign that the objective gave them.
         total_time: Seconds of all runs of this search together.
         description: What was searched, as the front end keeps it with the study.
         stopped_by: Why this run ended: `n_trials`, `timeout`, `patience`, `target`,
             `exhausted` or `interrupted`; None if the search was only read.
         fingerprint: What must stay the same for the search to go on, by name.
         identity: What tells its study from every other one.
+        running: The trials that have begun and not ended, with their curves so far, by number.
     """
 
     trials: tuple[TrialRecord, ...]
@@ -141,6 +186,7 @@ class SearchResult(Mapping[str, Any]):
     stopped_by: str | None = None
     fingerprint: Mapping[str, Any] = field(default_factory=dict)
     identity: str | None = None
+    running: tuple[TrialRecord, ...] = ()
 
     @property
     def best_trial(self) -> TrialRecord | None:
@@ -205,8 +251,7 @@ class SearchResult(Mapping[str, Any]):
     def from_dict(cls, read: Mapping[str, Any]) -> "SearchResult":
         """The result with this dictionary, as `to_dict` gives it or a JSON file holds it.
 
-        A loss of null, JSON's nan and infinity, becomes nan. `stopped_by` is None: it belongs to
-        a run, not to a search.
+        `stopped_by` is None: it belongs to a run, not to a search.
 
         Raises:
             KeyError, TypeError: It is not the dictionary of a result.
@@ -218,6 +263,9 @@ class SearchResult(Mapping[str, Any]):
             timestamp=read["timestamp"],
             fingerprint=read.get("fingerprint", {}),
             identity=read.get("identity"),
+            running=tuple(
+                TrialRecord.from_dict(trial) for trial in read.get("running_trials", ())
+            ),
         )
 
     @cached_property
@@ -240,7 +288,8 @@ class SearchResult(Mapping[str, Any]):
             **self.description,
             # It takes its time: `__getitem__` works it out.
             "importance": None,
-            "trial_results": [asdict(trial) for trial in self.trials],
+            "trial_results": [trial.to_dict() for trial in self.trials],
+            "running_trials": [trial.to_dict() for trial in self.running],
         }
 
     def __getitem__(self, key: str) -> Any:
@@ -256,19 +305,28 @@ class SearchResult(Mapping[str, Any]):
 
 
 def read_result(study: Study, stopped_by: str | None = None) -> SearchResult:
-    """The result of a study as it stands."""
-    ended = [record_of(trial) for trial in study.get_trials(deepcopy=False) if has_ended(trial)]
+    """The result of a study as it stands.
+
+    Raises:
+        StudyError: An earlier version has stored its values with the opposite sign.
+    """
     description = attribute(study, "description", {})
-    if description.get("direction") == MAXIMIZE:
-        ended = [record.negated() for record in ended]
+    maximize = study.direction is StudyDirection.MAXIMIZE
+    if (description.get("direction") == MAXIMIZE) is not maximize:
+        raise StudyError(
+            f"the study {study.study_name!r} was written by an earlier version, which stored "
+            "maximised values with the opposite sign. Read it with that version, or search again."
+        )
+    trials = study.get_trials(deepcopy=False)
     return SearchResult(
-        trials=tuple(ended),
+        trials=tuple(record_of(t, maximize=maximize) for t in trials if has_ended(t)),
         total_time=round(attribute(study, "total_time", 0.0), 3),
         description=description,
         timestamp=datetime.now().isoformat(),
         stopped_by=stopped_by,
         fingerprint=attribute(study, "fingerprint", {}),
         identity=attribute(study, "identity"),
+        running=tuple(record_of(t, maximize=maximize) for t in trials if _is_under_way(t)),
     )
 
 
@@ -277,49 +335,29 @@ def has_ended(trial: FrozenTrial) -> bool:
     return trial.state.is_finished() and attribute(trial, "ending") != Ending.CANCELLED
 
 
-def record_of(trial: FrozenTrial) -> TrialRecord:
-    """The record of a trial that has ended, with the losses that the study minimises."""
-    curve = attribute(trial, "epochs", [])
-    best = best_row(curve) or {}
-    # What a failed trial yielded before may be anything, such as a loss on its way to explode.
-    value = None if trial.state == TrialState.FAIL else best.get("loss")
-    n_parameters = next((row["n_parameters"] for row in curve if "n_parameters" in row), None)
+def _is_under_way(trial: FrozenTrial) -> bool:
+    # What waits in the queue without parameters has not begun.
+    return not trial.state.is_finished() and attribute(trial, "params") is not None
+
+
+def record_of(trial: FrozenTrial, *, maximize: bool) -> TrialRecord:
+    """The record of a trial that has begun."""
+    curve = curve_from_json(attribute(trial, "epochs", []))
+    best = best_row(curve, maximize=maximize)
+    sizes = (row.metrics["n_parameters"] for row in curve if "n_parameters" in row.metrics)
     return TrialRecord(
         number=trial.number,
         state=trial.state.name,
         ending=attribute(trial, "ending", ""),
         reason=attribute(trial, "reason", ""),
         params=attribute(trial, "params", dict(trial.params)),
-        value=value,
-        val_loss=value,
-        train_loss=best.get("train_loss"),
-        best_epoch=best.get("epoch"),
-        training_time=round(sum(row["seconds"] for row in curve), 3),
-        n_parameters=n_parameters,
-        learning_curve=[_without(row, "n_parameters") for row in curve],
+        learning_curve=tuple(_without_size(row) for row in curve),
+        best_epoch=best.epoch if best else None,
+        n_parameters=next(sizes, None),
         settings=attribute(trial, "settings", {}),
     )
 
 
-def negated_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of a learning curve with losses of the other sign."""
-    losses = {name: _negative(row.get(name)) for name in ("loss", "train_loss")}
-    return {**row, **losses}
-
-
-def _number(loss: float | None) -> float:
-    return math.nan if loss is None else loss
-
-
-def _negative(loss: float | None) -> float | None:
-    return None if loss is None else -loss
-
-
-def best_row(curve: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    """The row of a learning curve with the lowest finite loss, the first of equals."""
-    finite = [row for row in curve if math.isfinite(row["loss"])]
-    return min(finite, key=lambda row: row["loss"], default=None)
-
-
-def _without(row: Mapping[str, Any], name: str) -> dict[str, Any]:
-    return {key: value for key, value in row.items() if key != name}
+def _without_size(row: EpochRow) -> EpochRow:
+    kept = {name: value for name, value in row.metrics.items() if name != "n_parameters"}
+    return replace(row, metrics=kept)

@@ -7,12 +7,13 @@ decides by the learning curves alone and knows nothing of the driver.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Protocol
+from typing import Protocol
 
 import optuna
-from optuna.trial import FrozenTrial
 
+from chromasonic.tuning.learning_curve import EpochRow
 from chromasonic.tuning.records import TrialRecord
+from chromasonic.tuning.running_trials import RunningTrial
 
 
 @dataclass(frozen=True)
@@ -36,48 +37,25 @@ class Verdict(Enum):
     STOP = "stop"
 
 
-@dataclass
-class RunningTrial:
-    """A trial on its way.
-
-    Attributes:
-        frozen: The trial as Optuna knows it; its intermediate values are the losses so far.
-        rows: Its learning curve so far.
-        n_rows_before: How many rows it had when it was submitted.
-        n_epochs: How many epochs this turn has; None for all that remain.
-    """
-
-    frozen: FrozenTrial
-    rows: list[dict[str, Any]]
-    n_rows_before: int
-    n_epochs: int | None = None
-
-    @property
-    def turn_is_over(self) -> bool:
-        """True once it has had the epochs of its turn."""
-        return self.n_epochs is not None and len(self.rows) - self.n_rows_before >= self.n_epochs
-
-    @property
-    def made_progress(self) -> bool:
-        """True once an epoch has ended since it was submitted."""
-        return len(self.rows) > self.n_rows_before
-
-
 @dataclass(frozen=True)
 class Curves:
-    """Read-only views of all trials of a search with their learning curves.
+    """The trials of a search with their learning curves, to read and not to change.
 
     Attributes:
-        waiting: The numbers of trials that can be gone on with, the next first.
+        waiting: The numbers of trials in the queue: not begun, paused or interrupted.
+        paused: The curves of those in the queue that have begun.
         running: Trials on their way, by number.
         ended: Trials that have ended, by number.
         next_number: The first waiting trial; where none waits, the number of a new one.
+        n_left: How many further trials may begin.
     """
 
     waiting: Sequence[int]
+    paused: Mapping[int, Sequence[EpochRow]]
     running: Mapping[int, RunningTrial]
     ended: Mapping[int, TrialRecord]
     next_number: int
+    n_left: int
 
 
 @dataclass(frozen=True)

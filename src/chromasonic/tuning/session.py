@@ -19,7 +19,7 @@ from chromasonic.tuning.earlier import (
     take_over,
 )
 from chromasonic.tuning.pruners import choose_pruner
-from chromasonic.tuning.records import SearchResult, read_result
+from chromasonic.tuning.records import MAXIMIZE, SearchResult, read_result
 from chromasonic.tuning.sampling.by_name import choose_sampler, sampler_name
 from chromasonic.tuning.search_folder import RESULTS_FILE, STUDY_FILE, SearchFolder
 from chromasonic.tuning.seeds import derive_seed
@@ -151,6 +151,7 @@ def open_session(
             storage,
             plan.study_name,
             plan.fingerprint,
+            maximize=plan.description.get("direction") == MAXIMIZE,
             fresh=plan.fresh,
             accept_changes=plan.accept_changes,
         )

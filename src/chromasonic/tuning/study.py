@@ -9,6 +9,7 @@ from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from chromasonic.errors import StudyMismatch
@@ -37,15 +38,17 @@ def open_study(
     name: str,
     fingerprint: Fingerprint,
     *,
+    maximize: bool = False,
     fresh: bool = False,
     accept_changes: bool = False,
 ) -> optuna.Study:
-    """The newest study of that name, or a new one; its loss is minimised.
+    """The newest study of that name, or a new one.
 
     Args:
         storage: Where it is kept.
         name: What the user calls it. Studies begun afresh are called `name~2`, `name~3`, ...
         fingerprint: What it must have been started with.
+        maximize: True if larger values are better.
         fresh: Begin a new one beside the old.
         accept_changes: Go on although an acceptable part of the fingerprint has changed.
 
@@ -55,7 +58,8 @@ def open_study(
     newest = newest_name(storage, name)
     if newest is None or fresh:
         new_name = name if newest is None else f"{name}~{_generation(newest) + 1}"
-        study = optuna.create_study(storage=storage, study_name=new_name, direction="minimize")
+        direction = StudyDirection.MAXIMIZE if maximize else StudyDirection.MINIMIZE
+        study = optuna.create_study(storage=storage, study_name=new_name, direction=direction)
         _store_fingerprint(study, fingerprint)
         return study
     study = optuna.load_study(storage=storage, study_name=newest)

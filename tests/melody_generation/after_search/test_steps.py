@@ -190,7 +190,7 @@ def test_rhythm_goes_all_the_way(tmp_path):
     assert list(factors) == ["duration", "pitch"]
     assert sum(factors.values()) == pytest.approx(model.card["test"]["loss"]["estimate"])
     # The duration of these notes follows from their pitch, but not the other way round.
-    assert result.trials[0].learning_curve[-1]["duration_loss"] > 0
+    assert result.trials[0].learning_curve[-1].metrics["duration_loss"] > 0
     ensemble = build_ensemble(*arguments, tmp_path / "search" / "e", size=2, **SETTINGS)
     assert list(ensemble.card["test"]["factors"]) == ["duration", "pitch"]
     assert load_model(tmp_path / "search" / "e").tune_nats(

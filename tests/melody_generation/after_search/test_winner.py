@@ -12,6 +12,7 @@ from chromasonic.melody_generation.data.vocabulary import Vocabulary
 from chromasonic.melody_generation.models.check import OutputKind
 from chromasonic.melody_generation.trained.evaluation import TuneNats
 from chromasonic.reporting.text import read_winner, report, winner_lines
+from chromasonic.tuning.learning_curve import EpochRow
 from chromasonic.tuning.records import SearchResult, TrialRecord
 
 N_TUNES = 200
@@ -20,9 +21,8 @@ SPREAD_OVER_SEEDS = 0.007
 
 
 def record(number, value):
-    return TrialRecord(
-        number, "COMPLETE", "completed", "", {"x": number}, value, value, None, 3, 1.0, None, []
-    )
+    curve = (EpochRow(3, value),)
+    return TrialRecord(number, "COMPLETE", "completed", "", {"x": number}, curve, best_epoch=3)
 
 
 def search(values):

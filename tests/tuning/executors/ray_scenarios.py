@@ -185,7 +185,7 @@ def is_end(event):
 
 
 def is_epoch(n):
-    return lambda event: isinstance(event, EpochEnded) and event.row["epoch"] == n
+    return lambda event: isinstance(event, EpochEnded) and event.row.epoch == n
 
 
 def told(events):
@@ -194,7 +194,7 @@ def told(events):
     for event in events:
         line = [type(event).__name__, event.number]
         if isinstance(event, EpochEnded):
-            line += [event.row["epoch"], event.row["loss"]]
+            line += [event.row.epoch, event.row.loss]
         if isinstance(event, TrialEnded):
             line += [event.ending, event.reason, event.log]
         lines.append(line)
@@ -265,7 +265,7 @@ def pause_and_go_on():
     return {
         "first": told(first),
         "checkpoint": checkpoint.name,
-        "losses_there": [row["loss"] for row in epochs],
+        "losses_there": [row.loss for row in epochs],
         "second": told(second),
         "at_the_end": sorted(str(p.relative_to(folder)) for p in folder.rglob("*")),
     }
@@ -327,8 +327,8 @@ def kill_what_hangs():
     (later,) = [event for event in events if isinstance(event, EpochEnded)]
     return {
         "events": told(events),
-        "scratch_before": epoch.row["scratch"],
-        "scratch_after": later.row["scratch"],
+        "scratch_before": epoch.row.metrics["scratch"],
+        "scratch_after": later.row.metrics["scratch"],
     }
 
 
@@ -378,12 +378,12 @@ def a_connection_of_the_user():
 def killed_worker():
     with executor(whereabouts) as opened:
         opened.submit(task())
-        pid = events_until(opened, is_epoch(2))[-1].row["pid"]
+        pid = events_until(opened, is_epoch(2))[-1].row.metrics["pid"]
         os.kill(pid, signal.SIGKILL)
         lost = events_until(opened, is_end)
         opened.submit(task(8))
         events = events_until(opened, is_epoch(1))
-        other = events[-1].row["pid"]
+        other = events[-1].row.metrics["pid"]
     return {"lost": told(lost)[-1], "next": told(events), "is_new": other != pid}
 
 
@@ -397,7 +397,7 @@ def nodes_come_and_go():
         while len(nodes) < 2:
             for event in events_until(opened, lambda e: isinstance(e, EpochEnded)):
                 if isinstance(event, EpochEnded):
-                    nodes[event.number] = event.row["node"]
+                    nodes[event.number] = event.row.metrics["node"]
         kill(second_node)
         lost = [event for event in events_until(opened, is_end) if is_end(event)]
         opened.submit(task(2))
@@ -406,7 +406,7 @@ def nodes_come_and_go():
             opened.go_on(event.number)
         add_node()
         events = events_until(opened, lambda e: isinstance(e, EpochEnded) and e.number == 2)
-        third = [event for event in events if event.number == 2][-1].row["node"]
+        third = [event for event in events if event.number == 2][-1].row.metrics["node"]
     head = nodes[({0, 1} - {lost[0].number}).pop()]
     return {
         "slots": slots,
@@ -429,7 +429,7 @@ def search():
                 trial.number,
                 trial.ending,
                 trial.params,
-                [row["loss"] for row in trial.learning_curve],
+                [row.loss for row in trial.learning_curve],
             ]
             for trial in result.trials
         ]

@@ -1,5 +1,6 @@
 import signal
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -15,6 +16,7 @@ from chromasonic.tuning.executors.protocol import (
     TrialStarted,
 )
 from chromasonic.tuning.interrupt import Interrupt
+from chromasonic.tuning.learning_curve import EpochRow
 from chromasonic.tuning.objective import Epoch, Trial
 
 
@@ -60,9 +62,9 @@ def test_a_trial_tells_its_epochs_and_its_end():
     executor = InlineExecutor(objective)
     start(executor, task())
     first, second, end = run_to_its_end(executor)
-    assert first.row.pop("seconds") >= 0
-    assert first.row == {"epoch": 1, "loss": 1.0, "train_loss": 2.0, "accuracy": 0.5}
-    assert (second.number, second.row["epoch"], second.row["loss"]) == (7, 2, 3.0)
+    assert first.row.seconds >= 0
+    assert replace(first.row, seconds=0.0) == EpochRow(1, 1.0, 2.0, 0.0, {"accuracy": 0.5})
+    assert (second.number, second.row.epoch, second.row.loss) == (7, 2, 3.0)
     assert end == TrialEnded(7, Ending.STOPPED_EARLY)
 
 
@@ -104,7 +106,7 @@ def test_an_ended_trial_leaves_a_checkpoint_of_its_last_epoch(tmp_path):
     run_to_its_end(executor)
     folder, epochs = latest_checkpoint(tmp_path)
     assert (folder / "n").read_text() == "3"
-    assert [row["loss"] for row in epochs] == [1.0, 2.0, 3.0]
+    assert [row.loss for row in epochs] == [1.0, 2.0, 3.0]
 
 
 def test_a_paused_trial_goes_on_where_it_was(tmp_path):
@@ -117,8 +119,8 @@ def test_a_paused_trial_goes_on_where_it_was(tmp_path):
     folder, epochs = latest_checkpoint(tmp_path)
     start(executor, task(tmp_path, epochs=epochs, checkpoint=folder))
     third, _ = run_to_its_end(executor)
-    assert (third.row["epoch"], third.row["loss"]) == (3, 3.0)
-    assert [row["epoch"] for row in latest_checkpoint(tmp_path)[1]] == [1, 2, 3]
+    assert (third.row.epoch, third.row.loss) == (3, 3.0)
+    assert [row.epoch for row in latest_checkpoint(tmp_path)[1]] == [1, 2, 3]
 
 
 def test_a_checkpoint_is_written_when_the_last_is_old_enough(tmp_path, monkeypatch):

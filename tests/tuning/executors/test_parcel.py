@@ -8,6 +8,7 @@ from chromasonic.tuning.executors.on_ray.parcel import (
     unpack,
     unpack_checkpoint,
 )
+from chromasonic.tuning.learning_curve import EpochRow
 
 
 def content(folder):
@@ -26,7 +27,7 @@ def save_something(folder):
 
 
 def rows(n):
-    return [{"epoch": epoch, "loss": 0.1 * epoch} for epoch in range(1, n + 1)]
+    return tuple(EpochRow(epoch, 0.1 * epoch) for epoch in range(1, n + 1))
 
 
 def test_what_is_unpacked_is_what_was_packed(tmp_path):

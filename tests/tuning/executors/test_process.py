@@ -83,16 +83,14 @@ def last_events(events):
 
 def has_epoch(number):
     """True if an epoch of that number has ended."""
-    return lambda events: any(
-        isinstance(e, EpochEnded) and e.row["epoch"] == number for e in events
-    )
+    return lambda events: any(isinstance(e, EpochEnded) and e.row.epoch == number for e in events)
 
 
 def metric(executor, task, name):
     """Metrics of the only epoch of a trial."""
     executor.submit(task)
     events = hear(executor, last_events)
-    return next(event.row[name] for event in events if isinstance(event, EpochEnded))
+    return next(event.row.metrics[name] for event in events if isinstance(event, EpochEnded))
 
 
 def tells_its_process(params, trial):
@@ -133,9 +131,9 @@ def test_a_trial_runs_in_another_process_and_tells_what_it_does(open_executor):
     executor.submit(task(7))
     started, epoch, end = hear(executor, last_events)
     assert started == TrialStarted(7)
-    assert epoch.row.pop("seconds") >= 0
-    assert epoch.row.pop("pid") != os.getpid()
-    assert epoch == EpochEnded(7, {"epoch": 1, "loss": 0.0, "train_loss": None})
+    assert epoch.row.seconds >= 0
+    assert epoch.row.metrics["pid"] != os.getpid()
+    assert (epoch.number, epoch.row.epoch, epoch.row.loss) == (7, 1, 0.0)
     assert end == TrialEnded(7, Ending.COMPLETED)
 
 
@@ -143,7 +141,7 @@ def test_a_child_that_was_suspended_while_idle_is_given_a_trial_that_has_begun(o
     executor = open_executor(tells_its_process)
     executor.submit(task(0))
     _, epoch, _ = hear(executor, last_events)
-    psutil.Process(epoch.row["pid"]).suspend()
+    psutil.Process(epoch.row.metrics["pid"]).suspend()
     executor.submit(task(1))
     assert hear(executor, lambda events: events) == [TrialStarted(1)]
     executor.kill(1)
@@ -211,8 +209,8 @@ def test_a_child_is_replaced_after_it_was_killed_by_order(open_executor):
     executor.submit(task(0))
     _, epoch = hear(executor, has_epoch(1), go_on=False)
     executor.kill(0)
-    assert metric(executor, task(1), "pid") != epoch.row["pid"]
-    assert is_gone(epoch.row["pid"])
+    assert metric(executor, task(1), "pid") != epoch.row.metrics["pid"]
+    assert is_gone(epoch.row.metrics["pid"])
 
 
 # What travels
@@ -223,7 +221,7 @@ def test_lambdas_and_closures_travel(open_executor):
     executor = open_executor(lambda params: factor * params["x"])
     executor.submit(task(0))
     _, epoch, _ = hear(executor, last_events)
-    assert epoch.row["loss"] == 1.5
+    assert epoch.row.loss == 1.5
 
 
 SCRIPT = """
@@ -254,7 +252,7 @@ events = []
 while not any(isinstance(event, TrialEnded) for event in events):
     events += executor.poll(0.2)
 executor.close()
-print([event.row["loss"] for event in events if isinstance(event, EpochEnded)], events[-1].ending)
+print([event.row.loss for event in events if isinstance(event, EpochEnded)], events[-1].ending)
 """
 
 
@@ -322,7 +320,9 @@ def test_slots_share_the_gpus_in_turn(open_executor, tmp_path, monkeypatch, gpus
     for number in range(3):
         executor.submit(task(number))
     events = hear(executor, lambda events: len(last_events(events)) == 3)
-    environments = [event.row["environment"] for event in events if isinstance(event, EpochEnded)]
+    environments = [
+        event.row.metrics["environment"] for event in events if isinstance(event, EpochEnded)
+    ]
     assert sorted(env["CUDA_VISIBLE_DEVICES"] for env in environments) == expected
 
 
@@ -478,7 +478,7 @@ def test_a_trial_that_hangs_can_be_killed(open_executor, how):
     executor.kill(0)
     (end,) = run(executor, task(1))
     assert end == TrialEnded(1, Ending.COMPLETED)
-    wait_until(lambda: not group_of(epoch.row["pid"]))
+    wait_until(lambda: not group_of(epoch.row.metrics["pid"]))
 
 
 @pytest.mark.parametrize("how", HANGS)
@@ -487,7 +487,7 @@ def test_closing_ends_a_trial_that_hangs(open_executor, how):
     executor.submit(task(0))
     _, epoch = hear(executor, has_epoch(1))
     executor.close()
-    assert is_gone(epoch.row["pid"])
+    assert is_gone(epoch.row.metrics["pid"])
 
 
 # Stop and pause
@@ -503,7 +503,7 @@ def test_to_stop_a_trial_breaks_its_epoch_off(open_executor, how, waits):
     executor.submit(task(1))
     events = hear(executor, last_events)
     assert {event.number for event in events} == {1}
-    assert events[1].row["pid"] == epoch.row["pid"], "a polite end costs no child"
+    assert events[1].row.metrics["pid"] == epoch.row.metrics["pid"], "a polite end costs no child"
 
 
 def test_a_trial_that_waits_for_an_answer_can_be_stopped(open_executor):
@@ -558,7 +558,7 @@ def test_a_trial_that_need_not_wait_goes_on_without_answers(open_executor):
     executor = open_executor(hanging(sleep_long, after=9))
     executor.submit(task(0, waits=False))
     events = hear(executor, last_events, go_on=False)
-    losses = [event.row["loss"] for event in events if isinstance(event, EpochEnded)]
+    losses = [event.row.loss for event in events if isinstance(event, EpochEnded)]
     assert losses == [1.0, 2.0, 3.0, 4.0]
 
 
@@ -568,7 +568,7 @@ def test_an_objective_that_raises_keyboard_interrupt_is_paused(open_executor):
 
 
 def losses_of(events):
-    return [event.row["loss"] for event in events if isinstance(event, EpochEnded)]
+    return [event.row.loss for event in events if isinstance(event, EpochEnded)]
 
 
 def test_a_pause_between_epochs_keeps_all_that_was_done(open_executor, walk, tmp_path):
@@ -779,7 +779,7 @@ executor.submit(Task(Trial(0, 1), {}, [], None, waits=False))
 while True:
     for event in executor.poll(0.2):
         if isinstance(event, EpochEnded):
-            print(*event.row["pids"], flush=True)
+            print(*event.row.metrics["pids"], flush=True)
 """
 )
 
@@ -815,7 +815,7 @@ def test_nothing_is_left_when_an_executor_is_closed(open_executor, tmp_path, mon
     for number in range(3):
         executor.submit(task(number))
     events = hear(executor, lambda events: len(losses_of(events)) == 3)
-    pids = {event.row["pid"] for event in events if isinstance(event, EpochEnded)}
+    pids = {event.row.metrics["pid"] for event in events if isinstance(event, EpochEnded)}
     for pid in pids:
         # Nobody but the executor can end them then.
         for other in set(group_of(pid)) - {pid}:

@@ -53,7 +53,7 @@ def test_news_are_there_at_once_and_in_their_order():
     news = worker.news(1)
     started, *epochs, end = news.events
     assert started == TrialStarted(7)
-    assert [event.row["loss"] for event in epochs] == [1.0, 2.0, 3.0]
+    assert [event.row.loss for event in epochs] == [1.0, 2.0, 3.0]
     assert end == TrialEnded(7, Ending.COMPLETED)
     assert news.over
 
@@ -77,7 +77,7 @@ def test_a_trial_that_waits_is_paused_with_a_checkpoint_of_its_last_epoch(tmp_pa
     thread.join()
     assert events == [TrialPaused(7)]
     assert checkpoint.files["n"] == b"2"
-    assert [row["epoch"] for row in checkpoint.epochs] == [1, 2]
+    assert [row.epoch for row in checkpoint.epochs] == [1, 2]
 
 
 def test_nothing_is_written_where_the_drivers_folder_would_be(tmp_path):

@@ -26,13 +26,15 @@ from chromasonic.melody_generation.training.identity import model_name
 from chromasonic.melody_generation.training.objective import MelodyObjective
 from chromasonic.melody_generation.training.search_space import model_and_training_params
 from chromasonic.plural import counted
-from chromasonic.search import Run, run_search
+from chromasonic.search import run_search
 from chromasonic.tuning.budget import Budget
 from chromasonic.tuning.executors.place import ExecutorConfig
+from chromasonic.tuning.learning_curve import curve_to_json
 from chromasonic.tuning.objective import Epochs, Trial
 from chromasonic.tuning.observers import Observer
 from chromasonic.tuning.records import SearchResult, TrialRecord
 from chromasonic.tuning.rules import TrialRules
+from chromasonic.tuning.run_options import Run
 from chromasonic.tuning.seeds import derive_seed
 from chromasonic.tuning.session import SearchPlan, Session
 from chromasonic.tuning.study import Fingerprint
@@ -144,7 +146,7 @@ class _ModelWriter(Observer):
             "best_epoch": record.best_epoch,
             "val_loss": record.value,
             "training_time": record.training_time,
-            "learning_curve": record.learning_curve,
+            "learning_curve": curve_to_json(record.learning_curve),
         }
         state = ModelState.from_checkpoint(checkpoint, self._objective, model_params, card)
         write_model(state, self._folder / training.name)

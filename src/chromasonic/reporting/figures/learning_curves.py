@@ -124,7 +124,7 @@ def _highlight(axes: "Axes", trial: TrialRecord, curve: Curve, rank: int) -> Non
 
 
 def _curve(trial: TrialRecord) -> Curve:
-    rows = [(row["epoch"], row["loss"]) for row in trial.learning_curve]
+    rows = [(row.epoch, row.loss) for row in trial.learning_curve]
     curve = np.array(rows, dtype=float)
     curve[~np.isfinite(curve)] = np.nan
     return curve

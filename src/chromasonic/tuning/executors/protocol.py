@@ -1,11 +1,12 @@
 """Executor protocol: tasks, events, and the calls of the driver."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from chromasonic.tuning.endings import Ending
+from chromasonic.tuning.learning_curve import EpochRow
 from chromasonic.tuning.objective import Trial
 
 
@@ -24,7 +25,7 @@ class Task:
 
     trial: Trial
     params: Mapping[str, Any]
-    epochs: list[dict[str, Any]]
+    epochs: Sequence[EpochRow]
     folder: Path | None
     waits: bool = True
 
@@ -47,12 +48,15 @@ class EpochEnded:
 
     Attributes:
         number: The trial's number.
-        row: `epoch` (from 1), `loss`, `train_loss`, `seconds` and the objective's metrics.
+        row: The epoch.
+        can_continue: True if a checkpoint can be written after it, so that the trial could be
+            paused here and go on later.
         warning: What went wrong and cost nothing so far, such as a checkpoint not written.
     """
 
     number: int
-    row: dict[str, Any]
+    row: EpochRow
+    can_continue: bool = False
     warning: str = ""
 
 

@@ -4,12 +4,12 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
-from typing import Any
 
 from chromasonic.errors import one_line
 from chromasonic.tuning.checkpoints import save_checkpoint
 from chromasonic.tuning.endings import Ending
 from chromasonic.tuning.executors.protocol import EpochEnded, Task, TrialEnded, TrialPaused
+from chromasonic.tuning.learning_curve import EpochRow
 from chromasonic.tuning.objective import Epoch, Objective, epochs_of
 
 CHECKPOINT_EVERY_S = 30.0
@@ -52,10 +52,13 @@ class TrialRun:
         except KeyboardInterrupt:
             # Once begun, the objective may be an epoch ahead of the learning curve.
             return TrialPaused(number, "" if begun else self.try_to_save())
-        row = _row(len(self._rows) + 1, self._last, time.monotonic() - started)
+        epoch, seconds = self._last, round(time.monotonic() - started, 4)
+        row = EpochRow(len(self._rows) + 1, epoch.loss, epoch.train_loss, seconds, epoch.metrics)
         self._rows.append(row)
         is_due = time.monotonic() - self._saved_at >= CHECKPOINT_EVERY_S
-        return EpochEnded(number, row, warning=self.try_to_save() if is_due else "")
+        warning = self.try_to_save() if is_due else ""
+        can_continue = epoch.save is not None and self._task.folder is not None
+        return EpochEnded(number, row, can_continue, warning)
 
     def pause(self) -> TrialPaused | TrialEnded:
         """Stops the trial between two epochs, after a checkpoint if it can write one."""
@@ -70,11 +73,12 @@ class TrialRun:
         Returns:
             What kept it from being written, such as a full disk: no reason to end a trial.
         """
-        if self._last is None or self._last.save is None or self._task.folder is None:
+        folder, save = self._task.folder, self._last.save if self._last else None
+        if folder is None or save is None:
             return ""
         self._saved_at = time.monotonic()
         try:
-            save_checkpoint(self._task.folder, self._rows, self._last.save)
+            save_checkpoint(folder, self._rows, save)
         except (OSError, RuntimeError) as error:
             if not _is_of_the_disk(error):
                 raise
@@ -85,16 +89,6 @@ class TrialRun:
         """Lets the objective clean up; what goes wrong there cannot change the trial any more."""
         with suppress(Exception):
             self._epochs.close()
-
-
-def _row(number: int, epoch: Epoch, seconds: float) -> dict[str, Any]:
-    return {
-        "epoch": number,
-        "loss": epoch.loss,
-        "train_loss": epoch.train_loss,
-        **epoch.metrics,
-        "seconds": round(seconds, 4),
-    }
 
 
 def _is_of_the_disk(error: Exception) -> bool:

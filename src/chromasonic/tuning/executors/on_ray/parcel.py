@@ -11,7 +11,8 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from chromasonic.tuning.checkpoints import EpochRow, latest_checkpoint, save_checkpoint
+from chromasonic.tuning.checkpoints import latest_checkpoint, save_checkpoint
+from chromasonic.tuning.learning_curve import EpochRow
 
 PREFIX = "chromasonic-trial-"
 
@@ -65,7 +66,7 @@ class Parcel:
         files: What `Epoch.save` wrote.
     """
 
-    epochs: list[EpochRow]
+    epochs: tuple[EpochRow, ...]
     files: Files
 
 
