@@ -19,8 +19,9 @@ from chromasonic.tuning.observers import Observer
 from chromasonic.tuning.pruners import choose_pruner
 from chromasonic.tuning.records import TrialRecord
 from chromasonic.tuning.sampling.by_name import choose_sampler
-from chromasonic.tuning.storage.mirrored import MirroredStorage
+from chromasonic.tuning.storage.driver_storage import DriverStorage
 from chromasonic.tuning.storage.opening import open_storage, sqlite_url
+from chromasonic.tuning.storage.retry import Retry
 
 HERE = Path(__file__).parent
 SPACE = Space(
@@ -73,12 +74,12 @@ def drive(slots: int, n_trials: int, storage: BaseStorage, pruner: str) -> dict:
 
 def in_memory(folder: Path) -> BaseStorage:
     """A mirrored storage in memory."""
-    return MirroredStorage(InMemoryStorage())
+    return DriverStorage(InMemoryStorage(), Retry("memory"))
 
 
 def in_sqlite(folder: Path) -> BaseStorage:
     """A mirrored storage in a file."""
-    return MirroredStorage(open_storage(sqlite_url(folder / "study.db")))
+    return DriverStorage(open_storage(sqlite_url(folder / "study.db")), Retry("file"))
 
 
 def in_sqlite_unmirrored(folder: Path) -> BaseStorage:

@@ -19,7 +19,7 @@ from chromasonic.tuning.observers import Observer
 from chromasonic.tuning.pruners import PRUNERS
 from chromasonic.tuning.rules import TrialRules
 from chromasonic.tuning.sampling.by_name import SAMPLERS
-from chromasonic.tuning.storage.proxy import StorageProxy
+from chromasonic.tuning.storage.forwarding import ForwardingStorage
 from chromasonic.tuning.study import attribute
 
 HANGING_S = 60.0
@@ -497,7 +497,7 @@ def test_an_observer_with_a_full_disk_costs_nothing_and_is_told_again(make_searc
     assert list(tmp_path.iterdir()) == []
 
 
-class GoingAway(StorageProxy):
+class GoingAway(ForwardingStorage):
     """A storage that can no longer be used after so many calls, until it is back."""
 
     calls_left = None
@@ -589,7 +589,7 @@ def test_a_clock_that_jumps_changes_nothing(make_search, walk, monkeypatch):
     assert disturbed.outcome == undisturbed.outcome
 
 
-class Slow(StorageProxy):
+class Slow(ForwardingStorage):
     """A storage that takes its time once, when the first trial ends."""
 
     seconds = 1.0

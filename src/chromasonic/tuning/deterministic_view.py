@@ -9,14 +9,15 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from chromasonic.tuning.storage.proxy import StorageProxy
+from chromasonic.tuning.optuna_private import drop_cached_trials, storage_of
+from chromasonic.tuning.storage.forwarding import ForwardingStorage
 from chromasonic.tuning.study import PREFIX
 
 GIVEN_OUT = {"grid_id", "search_space"}
 """What a sampler notes with a trial when it proposes it, so that others get another point."""
 
 
-class VisibleStorage(StorageProxy):
+class VisibleStorage(ForwardingStorage):
     """The study visible to trial k: trials up to k - n_slots as finished, later ones as running.
 
     Trials that come after k are hidden. By the time k begins, all up to k - n have ended.
@@ -93,15 +94,15 @@ class VisibleStudy:
         self._study = study
         self._view: VisibleStorage | None = None
         if slots is not None:
-            self._view = VisibleStorage(study._storage, slots, n_given)
+            self._view = VisibleStorage(storage_of(study), slots, n_given)
             self._study = optuna.Study(study.study_name, self._view, study.sampler, study.pruner)
 
     def seen_by(self, number: int) -> optuna.Study:
         """The study as trial `number` may see it, until the next call."""
         if self._view is not None:
             self._view.number = number
-        # Optuna keeps the trials it has read until the next `tell`, which this study never hears.
-        self._study._thread_local.cached_all_trials = None
+        # This study never hears of the next `tell`.
+        drop_cached_trials(self._study)
         return self._study
 
 

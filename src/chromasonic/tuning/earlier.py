@@ -16,6 +16,7 @@ from chromasonic.bayesopt.space.values import same
 from chromasonic.errors import StudyMismatch
 from chromasonic.tuning.distributions import distribution_of
 from chromasonic.tuning.learning_curve import curve_to_json
+from chromasonic.tuning.optuna_private import storage_of, study_id_of
 from chromasonic.tuning.records import SearchResult, TrialRecord
 from chromasonic.tuning.study import (
     PREFIX,
@@ -110,7 +111,7 @@ def take_over(
         on_wait(f"taking over {len(missing)} trials of {plan['study_name']}")
     for record in missing:
         trial = _as_trial(record, earlier, space)
-        study._storage.create_new_trial(study._study_id, trial)
+        storage_of(study).create_new_trial(study_id_of(study), trial)
 
 
 def n_trials_from_earlier(study: optuna.Study) -> int:

@@ -19,6 +19,7 @@ from chromasonic.tuning.learning_curve import (
     curve_from_json,
     curve_to_json,
 )
+from chromasonic.tuning.optuna_private import storage_of, study_id_of, trial_id_of
 from chromasonic.tuning.records import TrialRecord, has_ended, record_of
 from chromasonic.tuning.running_trials import RunningTrial
 from chromasonic.tuning.study import PREFIX, attribute, set_attribute
@@ -49,7 +50,7 @@ class Ledger:
         settings: Mapping[str, Any],
     ) -> None:
         self._study = study
-        self._storage = study._storage
+        self._storage = storage_of(study)
         self._view = view
         self._space = space
         self._settings = dict(settings)
@@ -62,7 +63,7 @@ class Ledger:
         self.ended: dict[int, TrialRecord] = {}
         self.paused: dict[int, Sequence[EpochRow]] = {}
         for trial in study.get_trials(deepcopy=False):
-            self._ids.append(trial._trial_id)
+            self._ids.append(trial_id_of(trial))
             if not trial.state.is_finished():
                 bisect.insort(self._waiting, trial.number)
                 if attribute(trial, "params") is not None:
@@ -103,13 +104,13 @@ class Ledger:
         started = time.monotonic()
         if started < self._next_store:
             return
-        self._set_attributes(running.frozen._trial_id, epochs=curve_to_json(running.rows))
+        self._set_attributes(trial_id_of(running.frozen), epochs=curve_to_json(running.rows))
         now = time.monotonic()
         self._next_store = now + (now - started) / LARGEST_SHARE_OF_TIME
 
     def end(self, running: RunningTrial, ending: Ending, reason: str, log: str) -> TrialRecord:
         """Stores the end of a trial and returns its record."""
-        trial_id = running.frozen._trial_id
+        trial_id = trial_id_of(running.frozen)
         for row in running.rows:
             self._storage.set_trial_intermediate_value(trial_id, row.epoch, row.loss)
         texts = {name: text for name, text in (("reason", reason), ("log", log)) if text}
@@ -125,8 +126,8 @@ class Ledger:
 
     def put_back(self, running: RunningTrial) -> None:
         """Requeues a trial under its own number, with its parameters and its curve so far."""
-        self._set_attributes(running.frozen._trial_id, epochs=curve_to_json(running.rows))
-        self._storage.set_trial_state_values(running.frozen._trial_id, TrialState.WAITING)
+        self._set_attributes(trial_id_of(running.frozen), epochs=curve_to_json(running.rows))
+        self._storage.set_trial_state_values(trial_id_of(running.frozen), TrialState.WAITING)
         bisect.insort(self._waiting, running.number)
         self.paused[running.number] = tuple(running.rows)
 
@@ -142,10 +143,10 @@ class Ledger:
         If the storage went away in between, there may be one more, which nobody knows of yet.
         """
         number = len(self._ids)
-        self._storage.create_new_trial(self._study._study_id)
+        self._storage.create_new_trial(study_id_of(self._study))
         trials = self._study.get_trials(deepcopy=False)
         for trial in trials[len(self._ids) :]:
-            self._ids.append(trial._trial_id)
+            self._ids.append(trial_id_of(trial))
             bisect.insort(self._waiting, trial.number)
         return number
 

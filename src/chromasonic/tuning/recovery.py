@@ -5,6 +5,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from chromasonic.tuning.checkpoints import CheckpointFolders
 from chromasonic.tuning.endings import Ending
+from chromasonic.tuning.optuna_private import storage_of, trial_id_of
 from chromasonic.tuning.rules import TrialRules
 from chromasonic.tuning.running_trials import RunningTrial
 from chromasonic.tuning.study import PREFIX, attribute
@@ -31,7 +32,7 @@ class Setbacks:
 
     def __init__(self, study: Study, checkpoints: CheckpointFolders, rules: TrialRules) -> None:
         self._study = study
-        self._storage = study._storage
+        self._storage = storage_of(study)
         self._checkpoints = checkpoints
         self._rules = rules
 
@@ -47,12 +48,12 @@ class Setbacks:
         """
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             if may_retry(SEARCH_DIED, self._count(SEARCH_DIED, trial)):
-                self._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+                self._storage.set_trial_state_values(trial_id_of(trial), TrialState.WAITING)
                 continue
             reason = f"{SEARCH_DIED}, {MOST_TIMES + 1} times"
-            self._storage.set_trial_user_attr(trial._trial_id, f"{PREFIX}ending", Ending.LOST)
-            self._storage.set_trial_user_attr(trial._trial_id, f"{PREFIX}reason", reason)
-            self._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+            self._storage.set_trial_user_attr(trial_id_of(trial), f"{PREFIX}ending", Ending.LOST)
+            self._storage.set_trial_user_attr(trial_id_of(trial), f"{PREFIX}reason", reason)
+            self._storage.set_trial_state_values(trial_id_of(trial), TrialState.FAIL)
 
     def retry_reason(self, running: RunningTrial, ending: Ending, reason: str) -> str | None:
         """Counts the setback of a trial that ended by misfortune.
@@ -89,7 +90,7 @@ class Setbacks:
         before = setbacks.get(setback, {"times": 0, "epoch": epoch})
         times: int = 1 if epoch > before["epoch"] else before["times"] + 1
         setbacks[setback] = {"times": times, "epoch": epoch}
-        self._storage.set_trial_user_attr(trial._trial_id, f"{PREFIX}setbacks", setbacks)
+        self._storage.set_trial_user_attr(trial_id_of(trial), f"{PREFIX}setbacks", setbacks)
         return times
 
 

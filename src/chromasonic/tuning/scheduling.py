@@ -12,6 +12,7 @@ from typing import Protocol
 import optuna
 
 from chromasonic.tuning.learning_curve import EpochRow
+from chromasonic.tuning.optuna_private import storage_of, trial_id_of
 from chromasonic.tuning.records import TrialRecord
 from chromasonic.tuning.running_trials import RunningTrial
 
@@ -106,6 +107,7 @@ class QueueAndPruner:
         self, study: optuna.Study, study_visible_to: Callable[[int], optuna.Study]
     ) -> None:
         self._study = study
+        self._storage = storage_of(study)
         self._study_visible_to = study_visible_to
 
     def next_turn(self, seen: Curves) -> Turn | None:
@@ -119,6 +121,6 @@ class QueueAndPruner:
         """`STOP` where the pruner says so, comparing with the trials that this one may see."""
         trial = seen.running[number].frozen
         # Some pruners remember in the storage which of their rungs a trial has passed.
-        trial.system_attrs = self._study._storage.get_trial_system_attrs(trial._trial_id)
+        trial.system_attrs = self._storage.get_trial_system_attrs(trial_id_of(trial))
         is_worse = self._study.pruner.prune(self._study_visible_to(number), trial)
         return Verdict.STOP if is_worse else Verdict.GO_ON

@@ -23,8 +23,8 @@ from chromasonic.tuning.records import MAXIMIZE, SearchResult, read_result
 from chromasonic.tuning.sampling.by_name import choose_sampler, sampler_name
 from chromasonic.tuning.search_folder import RESULTS_FILE, STUDY_FILE, SearchFolder
 from chromasonic.tuning.seeds import derive_seed
+from chromasonic.tuning.storage.driver_storage import DriverStorage
 from chromasonic.tuning.storage.lease import Lease, lease_url
-from chromasonic.tuning.storage.mirrored import MirroredStorage
 from chromasonic.tuning.storage.opening import (
     close_storage,
     open_storage,
@@ -33,7 +33,7 @@ from chromasonic.tuning.storage.opening import (
     sqlite_file,
     sqlite_url,
 )
-from chromasonic.tuning.storage.patient import PatientStorage
+from chromasonic.tuning.storage.retry import Retry
 from chromasonic.tuning.study import (
     Fingerprint,
     attribute,
@@ -105,18 +105,18 @@ class Session:
     Attributes:
         study: The study; its storage outlives a database that goes away for a while.
         seed: Of everything random.
-        patient: What waits for the database.
+        retry: Waits for the database.
         require_lease: Raises StudyInUse if another driver has taken over.
     """
 
     study: optuna.Study
     seed: int
-    patient: PatientStorage
+    retry: Retry
     require_lease: Callable[[], None]
 
     def give_up_when(self, wanted: Callable[[], bool]) -> None:
         """Ends the wait for a database that is away as soon as `wanted` says so."""
-        self.patient.should_give_up = wanted
+        self.retry.should_give_up = wanted
 
 
 @contextmanager
@@ -136,14 +136,14 @@ def open_session(
     with ExitStack() as stack:
         stack.enter_context(_quiet_optuna())
         stack.enter_context(sole_driver(*_locks(plan, url)))
-        # While SQLite itself waits nobody hears Ctrl-C; PatientStorage waits in short naps.
+        # While SQLite itself waits nobody hears Ctrl-C; Retry waits in short naps.
         opened = open_storage(url, sqlite_timeout_s=1.0)
         stack.callback(close_storage, opened)
         lease = None
         if (server := lease_url(opened)) is not None:
             lease = stack.enter_context(Lease(server, plan.study_name, on_wait=on_warning))
-        patient = PatientStorage(opened, name=safe_url(url), on_warning=on_warning)
-        storage = MirroredStorage(patient)
+        retry = Retry(safe_url(url), on_warning=on_warning)
+        storage = DriverStorage(opened, retry)
         before = newest_name(storage, plan.study_name)
         if plan.fresh and before is not None and plan.output_dir is not None:
             SearchFolder(plan.output_dir).set_aside(before)
@@ -165,7 +165,7 @@ def open_session(
         set_attribute(
             study, "description", {**identity, **plan.description, **describe_earlier(study)}
         )
-        yield Session(study, seed, patient, lease.require if lease else lambda: None)
+        yield Session(study, seed, retry, lease.require if lease else lambda: None)
 
 
 def _check_earlier(earlier: object) -> None:

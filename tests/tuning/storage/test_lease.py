@@ -8,9 +8,10 @@ from optuna.storages import InMemoryStorage, RDBStorage
 from sqlalchemy import create_engine
 
 from chromasonic.errors import StudyError, StudyInUse
+from chromasonic.tuning.storage.driver_storage import DriverStorage
 from chromasonic.tuning.storage.lease import Lease, lease_url
 from chromasonic.tuning.storage.opening import open_storage
-from chromasonic.tuning.storage.patient import PatientStorage
+from chromasonic.tuning.storage.retry import Retry
 
 DURATION_S = 2.0
 
@@ -78,14 +79,14 @@ def test_only_databases_on_servers_need_a_lease(tmp_path):
     assert lease_url("sqlite:///study.db") is None
     assert lease_url(InMemoryStorage()) is None
     storage = open_storage(f"sqlite:///{tmp_path / 'study.db'}")
-    assert lease_url(PatientStorage(storage, name="db")) is None
+    assert lease_url(DriverStorage(storage, Retry("db"))) is None
     storage.engine.dispose()
 
 
 @slow
 def test_a_storage_on_a_server_needs_a_lease_there(postgresql_url):
     storage = RDBStorage(postgresql_url)
-    assert lease_url(PatientStorage(storage, name="db")) == storage.engine.url
+    assert lease_url(DriverStorage(storage, Retry("db"))) == storage.engine.url
     storage.engine.dispose()
 
 

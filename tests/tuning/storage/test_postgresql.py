@@ -13,8 +13,9 @@ from optuna.testing.pytest_storages import StorageTestCase
 from optuna.trial import TrialState
 
 from chromasonic.errors import StudyError
+from chromasonic.tuning.storage.driver_storage import DriverStorage
 from chromasonic.tuning.storage.opening import open_storage, safe_url
-from chromasonic.tuning.storage.patient import PatientStorage
+from chromasonic.tuning.storage.retry import Retry
 
 pytestmark = pytest.mark.slow
 
@@ -77,7 +78,7 @@ def open_patiently(told):
     def open_url(url, **options):
         storage = open_storage(url)
         opened.append(storage)
-        return PatientStorage(storage, name=safe_url(url), on_warning=told.append, **options)
+        return DriverStorage(storage, Retry(safe_url(url), on_warning=told.append, **options))
 
     yield open_url
     for storage in opened:

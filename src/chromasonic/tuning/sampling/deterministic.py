@@ -9,6 +9,7 @@ from optuna.samplers import BaseSampler, GridSampler, QMCSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from chromasonic.bayesopt.space import Value
+from chromasonic.tuning.optuna_private import storage_of, study_id_of
 from chromasonic.tuning.seeds import derive_seed
 
 
@@ -82,7 +83,7 @@ class FiniteGridSampler(GridSampler):
 
     def is_exhausted(self, study: Study) -> bool:
         """True once every point has been proposed, running trials included."""
-        trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
+        trials = storage_of(study).get_all_trials(study_id_of(study), deepcopy=False)
         noted = [trial.system_attrs for trial in trials if "grid_id" in trial.system_attrs]
         given_out = {n["grid_id"] for n in noted if self._same_search_space(n["search_space"])}
         return given_out.issuperset(range(self._n_min_trials))

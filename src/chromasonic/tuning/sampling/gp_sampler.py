@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial
 
 from chromasonic.bayesopt import Space
 from chromasonic.bayesopt.proposals import Strategy
+from chromasonic.tuning.optuna_private import storage_of, study_id_of
 from chromasonic.tuning.sampling.blas import one_blas_thread
 from chromasonic.tuning.sampling.deterministic import SeededByTrial
 from chromasonic.tuning.sampling.history import History, Snapshot
@@ -91,7 +92,7 @@ class GPSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
         """Search space of the joint choice: all parameters asked for so far."""
-        if study._is_multi_objective():
+        if len(study.directions) > 1:
             return self._tpe().infer_relative_search_space(study, trial)
         with self._lock:
             known = self._read(study, trial)
@@ -103,7 +104,7 @@ class GPSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Values for these, chosen together; none for one that would not be asked for."""
-        if study._is_multi_objective():
+        if len(study.directions) > 1:
             return self._tpe().sample_relative(study, trial, search_space)
         if not search_space:
             return {}
@@ -124,7 +125,7 @@ class GPSampler(BaseSampler):
         param_distribution: BaseDistribution,
     ) -> Any:
         """A value for one parameter, given those that the trial has; evenly spread at first."""
-        if study._is_multi_objective():
+        if len(study.directions) > 1:
             return self._tpe().sample_independent(study, trial, param_name, param_distribution)
         with self._lock:
             known = self._read(study, trial)
@@ -157,7 +158,7 @@ class GPSampler(BaseSampler):
             return model.propose(known, fixed, asked, trial.number)
 
     def _read(self, study: Study, trial: FrozenTrial) -> Snapshot:
-        storage, study_id = study._storage, study._study_id
+        storage, study_id = storage_of(study), study_id_of(study)
         if self._history is None or not self._history.is_of(storage, study_id):
             self._history = History(storage, study_id, study.direction)
             self._models = SpaceModels(self._given, self._strategy, self._seed)

@@ -7,15 +7,16 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from optuna.storages import BaseStorage, RDBStorage, _CachedStorage
+from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy import Engine, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from chromasonic.errors import StudyError, StudyInUse
+from chromasonic.tuning.optuna_private import without_cache
 from chromasonic.tuning.storage.errors import describe
+from chromasonic.tuning.storage.forwarding import ForwardingStorage
 from chromasonic.tuning.storage.lease_table import NOW, LeaseRow, LeaseTable
-from chromasonic.tuning.storage.proxy import StorageProxy
 
 DURATION_S = 30.0
 RENEWALS_PER_DURATION = 3
@@ -26,12 +27,11 @@ JOIN_TIMEOUT_S = 5.0
 
 def lease_url(storage: str | BaseStorage) -> URL | None:
     """The server database where the driver of a study must hold a lease; None if there is none."""
-    while isinstance(storage, StorageProxy):
-        storage = storage._storage
-    if isinstance(storage, _CachedStorage):
-        storage = storage._backend
     if isinstance(storage, BaseStorage):
-        url = storage.engine.url if isinstance(storage, RDBStorage) else None
+        while isinstance(storage, ForwardingStorage):
+            storage = storage.forwards_to
+        database = without_cache(storage)
+        url = database.engine.url if isinstance(database, RDBStorage) else None
     else:
         url = make_url(storage)
     return url if url is not None and url.get_backend_name() in NOW else None

@@ -14,9 +14,10 @@ from optuna.study import StudyDirection
 from optuna.testing.pytest_storages import StorageTestCase
 from optuna.trial import TrialState, create_trial
 
-from chromasonic.tuning.storage.mirrored import MirroredStorage
+from chromasonic.tuning.storage.driver_storage import DriverStorage
+from chromasonic.tuning.storage.forwarding import ForwardingStorage
 from chromasonic.tuning.storage.opening import close_storage, open_storage, sqlite_url
-from chromasonic.tuning.storage.proxy import StorageProxy
+from chromasonic.tuning.storage.retry import Retry
 
 MINIMIZE = [StudyDirection.MINIMIZE]
 DISTRIBUTIONS = {
@@ -30,7 +31,7 @@ VALUES = [0.5, -1e9, 0.0, math.inf, -math.inf]
 LOSSES = [*VALUES, math.nan]
 
 
-class Counting(StorageProxy):
+class Counting(ForwardingStorage):
     """Counts how often trials are read."""
 
     def __init__(self, storage):
@@ -45,7 +46,7 @@ class Counting(StorageProxy):
 class TestOptunasSuiteInMemory(StorageTestCase):
     @pytest.fixture
     def storage(self):
-        return MirroredStorage(InMemoryStorage())
+        return DriverStorage(InMemoryStorage(), Retry("db"))
 
 
 @pytest.mark.slow
@@ -53,7 +54,7 @@ class TestOptunasSuiteOverSQLite(StorageTestCase):
     @pytest.fixture
     def storage(self, tmp_path):
         opened = open_storage(sqlite_url(tmp_path / "study.db"))
-        yield MirroredStorage(opened)
+        yield DriverStorage(opened, Retry("db"))
         close_storage(opened)
 
 
@@ -70,7 +71,7 @@ def other(request, tmp_path):
 
 @pytest.fixture
 def mirror(other):
-    return MirroredStorage(other)
+    return DriverStorage(other, Retry("db"))
 
 
 @pytest.fixture
@@ -170,7 +171,7 @@ def database_url(tmp_path_factory):
 )
 def test_after_anything_the_mirror_tells_what_a_fresh_read_tells(database_url, actions, seed):
     written, fresh = open_storage(database_url), open_storage(database_url)
-    mirror = MirroredStorage(written)
+    mirror = DriverStorage(written, Retry("db"))
     study_id = mirror.create_new_study(MINIMIZE)
     draw = random.Random(seed)
     for action, which in actions:
@@ -252,7 +253,7 @@ def test_a_parameter_set_twice_is_what_the_other_storage_makes_of_it(other, mirr
 
 def test_trials_are_read_once_and_when_they_are_made(study_id, mirror, other):
     counting = Counting(other)
-    again = MirroredStorage(counting)
+    again = DriverStorage(counting, Retry("db"))
     trial_id = again.create_new_trial(study_id)
     reads = counting.reads
     for epoch in range(1, 20):
@@ -264,13 +265,13 @@ def test_trials_are_read_once_and_when_they_are_made(study_id, mirror, other):
 
 
 def test_a_write_that_fails_is_not_mirrored(other, study_id):
-    class Full(StorageProxy):
+    class Full(ForwardingStorage):
         def _pass(self, call, /, *args, **kwargs):
             if call.__name__ == "set_trial_user_attr":
                 raise OSError("the disk is full")
             return super()._pass(call, *args, **kwargs)
 
-    mirror = MirroredStorage(Full(other))
+    mirror = DriverStorage(Full(other), Retry("db"))
     trial_id = mirror.create_new_trial(study_id)
     with pytest.raises(OSError, match="the disk is full"):
         mirror.set_trial_user_attr(trial_id, "a", 1)

@@ -3,17 +3,15 @@ from unittest.mock import create_autospec
 
 import optuna
 import pytest
-from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage, _CachedStorage
-from optuna.storages._heartbeat import is_heartbeat_enabled
 from optuna.testing.pytest_storages import StorageTestCase
 
-from chromasonic.tuning.storage.proxy import StorageProxy
+from chromasonic.tuning.storage.forwarding import ForwardingStorage
 
 PASSED_ON = [*sorted(BaseStorage.__abstractmethods__), "remove_session"]
 
 
-class Counting(StorageProxy):
+class Counting(ForwardingStorage):
     """Writes down what goes through it."""
 
     def __init__(self, storage):
@@ -25,30 +23,30 @@ class Counting(StorageProxy):
         return super()._pass(call, *args, **kwargs)
 
 
-class OnlyFirst(StorageProxy):
+class OnlyFirst(ForwardingStorage):
     """Shows one trial."""
 
     def get_all_trials(self, study_id, deepcopy=True, states=None):
         return super().get_all_trials(study_id, deepcopy, states)[:1]
 
 
-class TestOptunasSuiteOverAProxy(StorageTestCase):
+class TestOptunasSuite(StorageTestCase):
     @pytest.fixture
     def storage(self):
-        return StorageProxy(InMemoryStorage())
+        return ForwardingStorage(InMemoryStorage())
 
 
 @pytest.mark.parametrize("name", PASSED_ON)
 def test_what_a_storage_must_do_reaches_the_other_one_with_every_argument(name):
     other = create_autospec(BaseStorage, instance=True)
-    proxy = Counting(other)
+    storage = Counting(other)
     parameters = list(inspect.signature(getattr(BaseStorage, name)).parameters)[1:]
     given = {parameter: object() for parameter in parameters}
-    result = getattr(proxy, name)(**given)
+    result = getattr(storage, name)(**given)
     (call,) = getattr(other, name).call_args_list
     received = inspect.signature(getattr(other, name)).bind(*call.args, **call.kwargs)
     assert received.arguments == given
-    assert proxy.passed == [getattr(other, name)]
+    assert storage.passed == [getattr(other, name)]
     if inspect.signature(getattr(BaseStorage, name)).return_annotation != "None":
         assert result is getattr(other, name).return_value
 
@@ -67,24 +65,5 @@ def test_whoever_changes_which_trials_are_read_changes_all_that_is_derived_from_
 
 def test_a_database_is_asked_through_optunas_cache(tmp_path):
     storage = RDBStorage(f"sqlite:///{tmp_path / 'study.db'}")
-    assert isinstance(StorageProxy(storage)._storage, _CachedStorage)
+    assert isinstance(ForwardingStorage(storage).forwards_to, _CachedStorage)
     storage.engine.dispose()
-
-
-def test_a_proxy_beats_its_heart_if_the_other_storage_does(tmp_path):
-    with pytest.warns(ExperimentalWarning):
-        storage = RDBStorage(f"sqlite:///{tmp_path / 'study.db'}", heartbeat_interval=60)
-    proxy = Counting(storage)
-    assert is_heartbeat_enabled(proxy)
-    study = optuna.create_study(storage=proxy)
-    study.optimize(lambda trial: 1.0, n_trials=2)
-    assert [call.__name__ for call in proxy.passed].count("record_heartbeat") == 2
-    storage.engine.dispose()
-
-
-def test_a_proxy_of_a_storage_without_a_heart_has_none():
-    proxy = StorageProxy(InMemoryStorage())
-    assert not is_heartbeat_enabled(proxy)
-    assert proxy.get_heartbeat_stale_trial_callback() is None
-    proxy.record_heartbeat(0)
-    assert proxy._get_stale_trial_ids(0) == []

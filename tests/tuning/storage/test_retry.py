@@ -7,7 +7,6 @@ import pytest
 from optuna.exceptions import DuplicatedStudyError, StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
-from optuna.testing.pytest_storages import StorageTestCase
 from optuna.trial import TrialState, create_trial
 from sqlalchemy.exc import (
     IntegrityError,
@@ -17,9 +16,10 @@ from sqlalchemy.exc import (
 )
 
 from chromasonic.errors import StudyError
+from chromasonic.tuning.storage.driver_storage import DriverStorage
+from chromasonic.tuning.storage.forwarding import ForwardingStorage
 from chromasonic.tuning.storage.opening import open_storage, sqlite_url
-from chromasonic.tuning.storage.patient import PatientStorage
-from chromasonic.tuning.storage.proxy import StorageProxy
+from chromasonic.tuning.storage.retry import Retry
 
 MINIMIZE = [StudyDirection.MINIMIZE]
 GONE = OperationalError("SELECT 1", {}, Exception("the server is gone\nand more"))
@@ -29,8 +29,9 @@ FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
 import optuna
-from chromasonic.tuning.storage.patient import PatientStorage
+from chromasonic.tuning.storage.driver_storage import DriverStorage
 from chromasonic.tuning.storage.opening import open_storage, sqlite_url
+from chromasonic.tuning.storage.retry import Retry
 
 def make_room(line):
     print(line, flush=True)
@@ -38,7 +39,7 @@ def make_room(line):
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 file = Path(sys.argv[1])
-storage = PatientStorage(open_storage(sqlite_url(file)), name="mine", on_warning=make_room)
+storage = DriverStorage(open_storage(sqlite_url(file)), Retry("mine", on_warning=make_room))
 study = optuna.create_study(storage=storage, study_name="mine")
 full = file.with_name("study.db-wal").stat().st_size + 40_000
 resource.setrlimit(resource.RLIMIT_FSIZE, (full, resource.RLIM_INFINITY))
@@ -49,7 +50,7 @@ for number in range(20):
 """
 
 
-class Unreliable(StorageProxy):
+class Unreliable(ForwardingStorage):
     """Fails so many times, `before` or `after` it has done what it was asked."""
 
     def __init__(self, storage, error=GONE):
@@ -70,7 +71,7 @@ class Unreliable(StorageProxy):
         return result
 
 
-class Worst(StorageProxy):
+class Worst(ForwardingStorage):
     """Most calls fail, before or after they are done, but those that make a trial."""
 
     def __init__(self, storage, seed):
@@ -120,10 +121,13 @@ def told():
 
 
 @pytest.fixture
-def storage(database, clock, told):
-    return PatientStorage(
-        database, name="db", on_warning=told.append, sleep=clock.sleep, clock=clock
-    )
+def retry(clock, told):
+    return Retry("db", on_warning=told.append, sleep=clock.sleep, clock=clock)
+
+
+@pytest.fixture
+def storage(database, retry):
+    return DriverStorage(database, retry)
 
 
 @pytest.fixture
@@ -135,23 +139,8 @@ def trial_id(storage):
 def file_storage(tmp_path, told):
     """A file whose lock is waited for in short, so that a test need not."""
     opened = open_storage(sqlite_url(tmp_path / "study.db"), sqlite_timeout_s=0.01)
-    yield PatientStorage(opened, name="file", on_warning=told.append)
+    yield DriverStorage(opened, Retry("file", on_warning=told.append))
     opened.engine.dispose()
-
-
-class TestOptunasSuiteInMemory(StorageTestCase):
-    @pytest.fixture
-    def storage(self):
-        return PatientStorage(InMemoryStorage(), name="db")
-
-
-@pytest.mark.slow
-class TestOptunasSuiteOverAFile(StorageTestCase):
-    @pytest.fixture
-    def storage(self, tmp_path):
-        opened = open_storage(sqlite_url(tmp_path / "study.db"))
-        yield PatientStorage(opened, name="db")
-        opened.engine.dispose()
 
 
 def test_a_call_that_fails_for_a_while_returns_in_the_end(storage, database, trial_id, told):
@@ -164,17 +153,17 @@ def test_a_call_that_fails_for_a_while_returns_in_the_end(storage, database, tri
     ]
 
 
-def test_the_pauses_grow_to_five_seconds(storage, database, trial_id, clock):
+def test_the_pauses_grow_to_five_seconds(retry, clock):
     pauses, before = [], 0.0
 
-    def attempt():
+    def attempt(number):
         nonlocal before
         pauses.append(clock.now - before)
         before = clock.now
         raise GONE
 
     with pytest.raises(StudyError):
-        storage._pass(attempt)
+        retry(attempt)
     assert pauses[:9] == pytest.approx([0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5])
     assert max(clock.naps) <= 0.1 + 1e-9
 
@@ -182,7 +171,7 @@ def test_the_pauses_grow_to_five_seconds(storage, database, trial_id, clock):
 def test_an_outage_that_lasts_too_long_ends_in_one_clear_line(storage, database, trial_id, clock):
     database.before = 10**9
     with pytest.raises(StudyError) as caught:
-        storage.get_trial(trial_id)
+        storage.get_all_studies()
     assert str(caught.value) == (
         "the storage db must answer, but has not for 300 s: Exception: the server is gone. All "
         "trials stored so far are safe. Run the same command again once it is back."
@@ -190,11 +179,11 @@ def test_an_outage_that_lasts_too_long_ends_in_one_clear_line(storage, database,
     assert clock.now == pytest.approx(300.0)
 
 
-def test_who_is_asked_to_end_waits_no_longer(storage, database, trial_id, clock):
+def test_who_is_asked_to_end_waits_no_longer(storage, database, retry, clock):
     database.before = 10**9
-    storage.should_give_up = lambda: clock.now > 7.0
+    retry.should_give_up = lambda: clock.now > 7.0
     with pytest.raises(StudyError, match=r"but has not for 7 s"):
-        storage.get_trial(trial_id)
+        storage.get_all_studies()
 
 
 def test_after_giving_up_nothing_is_waited_for_until_the_storage_is_back(
@@ -202,7 +191,7 @@ def test_after_giving_up_nothing_is_waited_for_until_the_storage_is_back(
 ):
     database.before = 10**9
     with pytest.raises(StudyError):
-        storage.get_trial(trial_id)
+        storage.get_all_studies()
     ended = clock.now
     with pytest.raises(StudyError):
         storage.set_trial_user_attr(trial_id, "x", 1)
@@ -210,9 +199,9 @@ def test_after_giving_up_nothing_is_waited_for_until_the_storage_is_back(
     assert len(told) == 1
 
     database.before = 0
-    storage.get_trial(trial_id)
+    storage.get_all_studies()
     database.before = 1
-    storage.get_trial(trial_id)
+    storage.get_all_studies()
     assert len(told) == 3
 
 
@@ -237,7 +226,7 @@ def test_what_time_does_not_mend_fails_at_once(storage, database, trial_id, cloc
         error.orig.sqlite_errorcode = sqlite3.SQLITE_ERROR
     database.error, database.before, database.calls = error, 1, 0
     with pytest.raises(StudyError, match=r"the storage db can no longer be used: .*(exist|such)"):
-        storage.get_trial(trial_id)
+        storage.get_all_studies()
     assert database.calls == 1
     assert clock.naps == []
 
@@ -272,12 +261,12 @@ def test_a_trial_that_was_told_before_the_connection_was_lost_counts_as_told(
 
 
 def test_a_trial_that_somebody_else_ended_otherwise_does_not_count_as_told(
-    storage, database, trial_id
+    storage, database, retry, trial_id
 ):
     def end_otherwise(line):
-        database._storage.set_trial_state_values(trial_id, TrialState.COMPLETE, [2.0])
+        database.forwards_to.set_trial_state_values(trial_id, TrialState.COMPLETE, [2.0])
 
-    storage.on_warning = end_otherwise
+    retry.on_warning = end_otherwise
     database.before = 1
     with pytest.raises(UpdateFinishedTrialError):
         storage.set_trial_state_values(trial_id, TrialState.COMPLETE, [1.0])
@@ -305,6 +294,7 @@ def test_a_study_that_was_made_before_the_connection_was_lost_is_that_study(stor
 
 def test_a_trial_whose_making_was_lost_leaves_an_empty_one_that_runs(storage, database):
     study_id = storage.create_new_study(MINIMIZE)
+    assert storage.get_all_trials(study_id) == []
     database.after = 1
     trial_id = storage.create_new_trial(study_id)
     orphan, trial = storage.get_all_trials(study_id)
@@ -312,7 +302,7 @@ def test_a_trial_whose_making_was_lost_leaves_an_empty_one_that_runs(storage, da
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_every_call_may_fail_before_and_after_it_is_done_and_the_study_is_the_same(storage, seed):
+def test_every_call_may_fail_before_and_after_it_is_done_and_the_study_is_the_same(retry, seed):
     def drive(study):
         study.enqueue_trial({"x": 0.5})
         for _ in range(3):
@@ -324,7 +314,7 @@ def test_every_call_may_fail_before_and_after_it_is_done_and_the_study_is_the_sa
         return [(t.state, t.params, t.values, t.user_attrs) for t in study.trials]
 
     expected = drive(optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0)))
-    storage._storage = Worst(InMemoryStorage(), seed)
+    storage = DriverStorage(Worst(InMemoryStorage(), seed), retry)
     study = optuna.create_study(storage=storage, sampler=optuna.samplers.RandomSampler(seed=0))
     assert drive(study) == expected
 
@@ -383,6 +373,7 @@ def test_a_full_disk_is_waited_for(tmp_path, run_child):
 
 def test_an_ended_trial_whose_making_was_lost_is_not_made_twice(storage, database):
     study_id = storage.create_new_study(MINIMIZE)
+    assert storage.get_all_trials(study_id) == []
     templates = [
         create_trial(
             state=TrialState.FAIL,
