@@ -9,7 +9,7 @@ from rich.console import Console
 from chromasonic.bayesopt import Space
 from chromasonic.errors import ObjectiveError
 from chromasonic.search import run_search
-from chromasonic.tuning.executors.machine import visible_gpus
+from chromasonic.tuning.executors.executor_config import visible_gpus
 from chromasonic.tuning.named_objective import identity_of, objective_named
 from chromasonic.tuning.objective import Objective
 from chromasonic.tuning.records import MAXIMIZE, SearchResult

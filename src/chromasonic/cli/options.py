@@ -7,7 +7,7 @@ import typer
 
 
 def _bytes_of(size: str) -> int:
-    from chromasonic.tuning.executors.place import bytes_of
+    from chromasonic.tuning.executors.executor_config import bytes_of
 
     try:
         return bytes_of(size)

@@ -30,7 +30,7 @@ from chromasonic.melody_generation.training.search_space import (
     model_and_training_params,
 )
 from chromasonic.search import run_search
-from chromasonic.tuning.executors.place import ExecutorConfig
+from chromasonic.tuning.executors.executor_config import ExecutorConfig
 from chromasonic.tuning.observers import Observer
 from chromasonic.tuning.records import SearchResult
 from chromasonic.tuning.run_options import Run, RunOptions, with_defaults

@@ -8,7 +8,7 @@ from typing import Any, Self, TypedDict
 from optuna.storages import BaseStorage
 
 from chromasonic.tuning.budget import Budget
-from chromasonic.tuning.executors.place import ExecutorConfig
+from chromasonic.tuning.executors.executor_config import ExecutorConfig
 from chromasonic.tuning.records import SearchResult
 from chromasonic.tuning.rules import TrialRules
 

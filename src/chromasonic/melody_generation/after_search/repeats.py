@@ -28,7 +28,7 @@ from chromasonic.melody_generation.training.search_space import model_and_traini
 from chromasonic.plural import counted
 from chromasonic.search import run_search
 from chromasonic.tuning.budget import Budget
-from chromasonic.tuning.executors.place import ExecutorConfig
+from chromasonic.tuning.executors.executor_config import ExecutorConfig
 from chromasonic.tuning.learning_curve import curve_to_json
 from chromasonic.tuning.objective import Epochs, Trial
 from chromasonic.tuning.observers import Observer

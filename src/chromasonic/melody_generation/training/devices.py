@@ -4,8 +4,7 @@ import torch
 
 from chromasonic.errors import DeviceError
 from chromasonic.plural import counted
-from chromasonic.tuning.executors.machine import visible_gpus
-from chromasonic.tuning.executors.place import ExecutorConfig
+from chromasonic.tuning.executors.executor_config import ExecutorConfig, visible_gpus
 
 
 def choose_device(name: str) -> torch.device:

@@ -21,9 +21,9 @@ from chromasonic.tuning.optuna_private import storage_of, study_id_of
 from chromasonic.tuning.sampling.blas import one_blas_thread
 from chromasonic.tuning.sampling.deterministic import SeededByTrial
 from chromasonic.tuning.sampling.history import History, Snapshot
-from chromasonic.tuning.sampling.known_space import KnownSpace
 from chromasonic.tuning.sampling.models import SpaceModels
 from chromasonic.tuning.sampling.spread import evenly_spread
+from chromasonic.tuning.sampling.translation import KnownSpace
 
 _log = logging.getLogger(__name__)
 

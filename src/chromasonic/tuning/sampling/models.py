@@ -14,11 +14,9 @@ from chromasonic.bayesopt.surrogate.observations import Observation
 from chromasonic.tuning.sampling.axes import Axis, MovingAxis, axis_of
 from chromasonic.tuning.sampling.conditions import Conditions, find_conditions
 from chromasonic.tuning.sampling.history import Snapshot, TrialData
-from chromasonic.tuning.sampling.inferred_space import InferredSpace
-from chromasonic.tuning.sampling.known_space import KnownSpace
 from chromasonic.tuning.sampling.ranges import widest
 from chromasonic.tuning.sampling.spread import even_point
-from chromasonic.tuning.sampling.translation import Translation
+from chromasonic.tuning.sampling.translation import InferredSpace, KnownSpace, Translation
 
 # Spaces of one study: now and then one parameter is asked for in another range.
 _MOST_MODELS = 4

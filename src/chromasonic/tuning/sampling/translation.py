@@ -1,14 +1,18 @@
-"""Between the trials of a study and the points of a space."""
+"""Translations between the trials of a study and the points of a space, given or inferred."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any, Protocol, final
 
 import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 
-from chromasonic.bayesopt import Space
-from chromasonic.bayesopt.space import Value
+from chromasonic.bayesopt import Categorical, Fixed, Space
+from chromasonic.bayesopt.space import Parameter, Value
+from chromasonic.tuning.distributions import distribution_of
+from chromasonic.tuning.sampling.axes import Axis, Number
+from chromasonic.tuning.sampling.conditions import Conditions
 
 Array = NDArray[np.float64]
 
@@ -52,3 +56,135 @@ def active_part(space: Space, values: Mapping[str, Value]) -> dict[str, Value] |
     """The values that count; None if one of these is missing."""
     active = space.active(values)
     return {n: values[n] for n in active} if all(n in values for n in active) else None
+
+
+@final
+class KnownSpace:
+    """The translation for a space that was given.
+
+    Args:
+        space: What is searched; constants of it are no business of Optuna's.
+
+    Attributes:
+        distributions: What Optuna asks for, and can choose from.
+    """
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+        self._constants: dict[str, Value] = {
+            name: parameter.value
+            for name, parameter in space.items()
+            if isinstance(parameter, Fixed)
+        }
+        self._asked = {
+            name: distribution_of(parameter)
+            for name, parameter in space.items()
+            if name not in self._constants
+        }
+        self.distributions = {n: asked for n, asked in self._asked.items() if not asked.single()}
+
+    def params_of(
+        self, internal: Mapping[str, float], asked: Mapping[str, BaseDistribution]
+    ) -> dict[str, Value] | None:
+        """The point of a trial; None if it lacks something, or is outside."""
+        values = dict(self._constants)
+        for name, distribution in self._asked.items():
+            if name in internal:
+                values[name] = distribution.to_external_repr(internal[name])
+        params = active_part(self.space, values)
+        return params if params is not None and self.space.contains(params) else None
+
+    def places(
+        self, fixed: Mapping[str, Any], asked: Mapping[str, BaseDistribution]
+    ) -> dict[str, Array]:
+        """The places that are open to a proposal, of each parameter where not all are."""
+        return {
+            name: np.array([self.space[name].to_unit(value)])
+            for name, value in fixed.items()
+            if name in self.distributions and self.space[name].contains(value)
+        }
+
+    def values_of(
+        self, params: Mapping[str, Value], asked: Mapping[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """The proposal's values for the parameters that Optuna asks for."""
+        return {n: params[n] for n in asked if n in params and n in self.distributions}
+
+
+# Where a range is narrower than the one that is modelled, so many of its values are tried.
+_NARROWED_PLACES = 1000
+
+
+@final
+class InferredSpace:
+    """The translation for a space that was found.
+
+    A parameter that is sometimes not asked for without a reason hangs on one more, which says
+    whether it is; a proposal always has it.
+
+    Args:
+        axes: All parameters.
+        conditions: When they are asked for.
+    """
+
+    def __init__(self, axes: Mapping[str, Axis], conditions: Conditions) -> None:
+        self._axes = dict(axes)
+        self._groups = {
+            f"asked for: {', '.join(group)}": group for group in conditions.unexplained
+        }
+        parameters: dict[str, Parameter] = {name: axis.parameter for name, axis in axes.items()}
+        for child, (parent, values) in conditions.parents.items():
+            parameters[child] = replace(parameters[child], when={parent: values})
+        for marker, group in self._groups.items():
+            parameters[marker] = Categorical((False, True))
+            for name in group:
+                parameters[name] = replace(parameters[name], when={marker: (True,)})
+        self.space = Space(parameters)
+
+    def params_of(
+        self, internal: Mapping[str, float], asked: Mapping[str, BaseDistribution]
+    ) -> dict[str, Value] | None:
+        """The point of a trial; None if it lacks something."""
+        values: dict[str, Value] = {
+            name: axis.inside(internal[name], asked[name])
+            for name, axis in self._axes.items()
+            if name in internal
+        }
+        for marker, group in self._groups.items():
+            values[marker] = any(name in internal for name in group)
+        return active_part(self.space, values)
+
+    def places(
+        self, fixed: Mapping[str, Any], asked: Mapping[str, BaseDistribution]
+    ) -> dict[str, Array]:
+        """The places that are open to a proposal, of each parameter where not all are."""
+        places = {marker: np.array([self.space[marker].to_unit(True)]) for marker in self._groups}
+        for name in self._axes.keys() & asked.keys():
+            if name in fixed:
+                internal = asked[name].to_internal_repr(fixed[name])
+                places[name] = np.array([self._place(name, internal, asked[name])])
+            elif self._axes[name].distribution not in (None, asked[name]):
+                places[name] = self._narrowed(name, asked[name])
+        return places
+
+    def values_of(
+        self, params: Mapping[str, Value], asked: Mapping[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """The proposal's values for the parameters that Optuna asks for."""
+        return {
+            name: self._axes[name].outside(params[name], distribution)
+            for name, distribution in asked.items()
+            if name in params
+        }
+
+    def _place(self, name: str, internal: float, asked: BaseDistribution) -> float:
+        return self.space[name].to_unit(self._axes[name].inside(internal, asked))
+
+    def _narrowed(self, name: str, asked: BaseDistribution) -> Array:
+        assert isinstance(asked, Number)
+        n_places = _NARROWED_PLACES
+        if asked.step is not None:
+            n_places = min(n_places, 1 + round((asked.high - asked.low) / asked.step))
+        evenly = np.geomspace if asked.log else np.linspace
+        numbers = evenly(asked.low, asked.high, n_places)
+        return np.unique([self._place(name, number, asked) for number in numbers.tolist()])

@@ -5,15 +5,17 @@ from types import SimpleNamespace
 import pytest
 
 from chromasonic.errors import ExecutorError
-from chromasonic.tuning.executors import machine, place
-from chromasonic.tuning.executors.inline import InlineExecutor
-from chromasonic.tuning.executors.machine import free_memory, usable_cpus, visible_gpus
-from chromasonic.tuning.executors.place import (
+from chromasonic.tuning.executors import executor_config
+from chromasonic.tuning.executors.executor_config import (
     MEMORY_OF_A_TRIAL,
     ExecutorConfig,
     bytes_of,
     default_jobs,
+    free_memory,
+    usable_cpus,
+    visible_gpus,
 )
+from chromasonic.tuning.executors.inline import InlineExecutor
 from chromasonic.tuning.interrupt import Interrupt
 
 GB = 2**30
@@ -22,7 +24,7 @@ GB = 2**30
 @pytest.fixture
 def cgroup(tmp_path, monkeypatch):
     """The files of a container; none of them is there at first."""
-    monkeypatch.setattr(machine, "CGROUP", tmp_path)
+    monkeypatch.setattr(executor_config, "CGROUP", tmp_path)
 
     def write(**files):
         for name, text in files.items():
@@ -37,10 +39,10 @@ def computer(cgroup, monkeypatch):
 
     def describe(cpus, memory):
         monkeypatch.setattr(
-            machine.os, "sched_getaffinity", lambda pid: set(range(cpus)), raising=False
+            executor_config.os, "sched_getaffinity", lambda pid: set(range(cpus)), raising=False
         )
         available = SimpleNamespace(available=memory)
-        monkeypatch.setattr(machine.psutil, "virtual_memory", lambda: available)
+        monkeypatch.setattr(executor_config.psutil, "virtual_memory", lambda: available)
 
     return describe
 
@@ -196,7 +198,7 @@ def opened(monkeypatch):
     """Arguments of an executor of child processes, without making one."""
     made = {}
     monkeypatch.setattr(
-        place,
+        executor_config,
         "ProcessExecutor",
         lambda objective, jobs, **options: made.update(jobs=jobs, **options),
     )
