@@ -5,8 +5,9 @@ from scipy.special import log_ndtr, ndtr
 from chromasonic.bayesopt import Categorical, Float, Space
 from chromasonic.bayesopt.acquisition.functions import ACQUISITIONS
 from chromasonic.bayesopt.acquisition.on_cube import AcquisitionFunction
+from chromasonic.bayesopt.gp.covariance import Stationary
 from chromasonic.bayesopt.gp.features import Features
-from chromasonic.bayesopt.gp.hyperparameters import Hyperparameters, Observed
+from chromasonic.bayesopt.gp.hyperparameters import TrainingData
 from chromasonic.bayesopt.gp.kernels import kernel_named
 from chromasonic.bayesopt.gp.posterior import Posterior
 from chromasonic.bayesopt.space.encoded import EncodedSpace
@@ -25,9 +26,10 @@ POINTS = EncodedSpace(SPACE).random(12, np.random.default_rng(0))
 def posterior(seed):
     rng = np.random.default_rng(seed)
     Z = FEATURES(EncodedSpace(SPACE).random(15, rng))
-    data = Observed(Z, FEATURES.groups, rng.normal(size=15), np.zeros(15))
-    parameters = Hyperparameters(1.0, np.full(FEATURES.n_groups, 0.5), 0.01)
-    return Posterior(kernel_named("matern52"), parameters, data)
+    data = TrainingData(Z, rng.normal(size=15), np.zeros(15))
+    length_scales = np.full(FEATURES.n_groups, 0.5)
+    covariance = Stationary(kernel_named("matern52"), 1.0, length_scales, FEATURES.groups)
+    return Posterior(covariance, 0.01, data)
 
 
 def acquisition_function(acquisition, **options):

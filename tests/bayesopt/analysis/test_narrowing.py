@@ -33,6 +33,11 @@ def test_where_nothing_is_left_out_there_is_no_part(parameter):
     assert narrow_range(parameter, 0.0, 1.0) is None
 
 
+def test_an_interval_outside_the_range_narrows_nothing():
+    assert narrow_range(Float(-3.0, 17.0), 1.0, 1.0) is None
+    assert narrow_range(Float(-3.0, 17.0), 1.1, 1.3) is None
+
+
 def test_a_range_that_is_as_fine_as_can_be_stays():
     assert narrow_range(Float(1.0, 1.0 + 2**-29), 0.4, 0.6) is None
 

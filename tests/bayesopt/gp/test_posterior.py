@@ -4,24 +4,28 @@ from numpy.linalg import LinAlgError
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
-from chromasonic.bayesopt.gp.hyperparameters import Hyperparameters, Observed
+from chromasonic.bayesopt.gp.covariance import Stationary
+from chromasonic.bayesopt.gp.hyperparameters import TrainingData
 from chromasonic.bayesopt.gp.kernels import KERNELS, kernel_named
 from chromasonic.bayesopt.gp.posterior import Posterior, _cholesky
 
 GROUPS = np.array([0, 1, 1])
-PARAMETERS = Hyperparameters(1.3, np.array([0.4, 0.8]), 0.01)
+SCALE, LENGTH_SCALES, NOISE = 1.3, np.array([0.4, 0.8]), 0.01
 
 
-def observed(n=20, seed=0, mean_variance=0.0):
+def observed(n=20, seed=0):
     rng = np.random.default_rng(seed)
-    return Observed(rng.random((n, 3)), GROUPS, rng.normal(size=n), np.zeros(n), mean_variance)
+    return TrainingData(rng.random((n, 3)), rng.normal(size=n), np.zeros(n))
+
+
+def covariance(kernel="matern52", mean_variance=0.0):
+    return Stationary(kernel_named(kernel), SCALE, LENGTH_SCALES, GROUPS, mean_variance)
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("mean_variance", [0.0, 10.0])
 def test_gradients_by_features_are_finite_differences(kernel, mean_variance):
-    data = observed(mean_variance=mean_variance)
-    posterior = Posterior(kernel_named(kernel), PARAMETERS, data)
+    posterior = Posterior(covariance(kernel, mean_variance), NOISE, observed())
     Z, step = np.random.default_rng(1).random((6, 3)), 1e-6
     _, _, by_mean, by_std = posterior.with_gradient(Z)
     for f in range(3):
@@ -32,10 +36,9 @@ def test_gradients_by_features_are_finite_differences(kernel, mean_variance):
 
 
 def test_running_points_make_it_certain_and_leave_the_mean_alone():
-    kernel, data = kernel_named("matern52"), observed()
-    pending = np.array([[0.2, 0.9, 0.1]])
-    alone = Posterior(kernel, PARAMETERS, data)
-    joint = Posterior(kernel, PARAMETERS, data, pending)
+    data, pending = observed(), np.array([[0.2, 0.9, 0.1]])
+    alone = Posterior(covariance(), NOISE, data)
+    joint = Posterior(covariance(), NOISE, data, pending)
     Z = np.vstack([pending, np.random.default_rng(2).random((8, 3))])
     np.testing.assert_allclose(joint.mean(Z), alone.mean(Z), rtol=1e-9)
     _, std_alone = alone.mean_and_std(Z)
@@ -45,26 +48,22 @@ def test_running_points_make_it_certain_and_leave_the_mean_alone():
 
 
 def test_a_running_point_changes_the_variance_as_an_observation_of_any_value_would():
-    kernel, data = kernel_named("matern52"), observed()
-    pending = np.array([[0.2, 0.9, 0.1]])
+    data, pending = observed(), np.array([[0.2, 0.9, 0.1]])
     Z = np.random.default_rng(3).random((8, 3))
-    told = Observed(
-        np.vstack([data.features, pending]), GROUPS, np.append(data.y, 5.0), np.zeros(21)
-    )
-    _, as_running = Posterior(kernel, PARAMETERS, data, pending).mean_and_std(Z)
-    _, as_observed = Posterior(kernel, PARAMETERS, told).mean_and_std(Z)
+    told = TrainingData(np.vstack([data.features, pending]), np.append(data.y, 5.0), np.zeros(21))
+    _, as_running = Posterior(covariance(), NOISE, data, pending).mean_and_std(Z)
+    _, as_observed = Posterior(covariance(), NOISE, told).mean_and_std(Z)
     np.testing.assert_allclose(as_running, as_observed, rtol=1e-8)
 
 
 def test_an_unknown_mean_is_a_constant_kernel_of_scikit_learn():
-    data = observed(mean_variance=10.0)
-    scales = PARAMETERS.length_scales[GROUPS]
-    kernel = ConstantKernel(1.3) * Matern(scales, nu=2.5) + ConstantKernel(10.0)
+    data = observed()
+    kernel = ConstantKernel(1.3) * Matern(LENGTH_SCALES[GROUPS], nu=2.5) + ConstantKernel(10.0)
     reference = GaussianProcessRegressor(kernel, alpha=0.01, optimizer=None)
     reference.fit(data.features, data.y)
     Z = np.random.default_rng(4).random((9, 3))
     expected, std = reference.predict(Z, return_std=True)
-    posterior = Posterior(kernel_named("matern52"), PARAMETERS, data)
+    posterior = Posterior(covariance(mean_variance=10.0), NOISE, data)
     np.testing.assert_allclose(posterior.mean(Z), expected, rtol=1e-8)
     np.testing.assert_allclose(posterior.mean_and_std(Z)[1], std, rtol=1e-7)
 
@@ -72,20 +71,21 @@ def test_an_unknown_mean_is_a_constant_kernel_of_scikit_learn():
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("mean_variance", [0.0, 10.0])
 def test_functions_drawn_have_the_mean_and_the_spread_of_the_posterior(kernel, mean_variance):
-    data = observed(mean_variance=mean_variance)
-    posterior = Posterior(kernel_named(kernel), PARAMETERS, data)
+    posterior = Posterior(covariance(kernel, mean_variance), NOISE, observed())
     Z = np.random.default_rng(5).random((6, 3))
-    drawn = posterior.functions(4000, np.random.default_rng(6), 4096)(Z)
+    rng = np.random.default_rng(6)
+    prior = covariance(kernel, mean_variance).draw_functions(4000, 4096, rng)
+    drawn = posterior.functions(prior, rng)(Z)
     mean, std = posterior.mean_and_std(Z)
     np.testing.assert_allclose(drawn.mean(axis=0), mean, atol=0.1)
     np.testing.assert_allclose(drawn.std(axis=0), std, rtol=0.2)
 
 
 def test_an_observation_with_much_noise_of_its_own_moves_the_mean_less():
-    kernel, data = kernel_named("matern52"), observed(1)
-    sure = Posterior(kernel, PARAMETERS, data).mean(data.features)
-    noisy = Observed(data.features, GROUPS, data.y, np.array([10.0]))
-    unsure = Posterior(kernel, PARAMETERS, noisy).mean(data.features)
+    data = observed(1)
+    sure = Posterior(covariance(), NOISE, data).mean(data.features)
+    noisy = TrainingData(data.features, data.y, np.array([10.0]))
+    unsure = Posterior(covariance(), NOISE, noisy).mean(data.features)
     assert np.abs(unsure) < 0.2 * np.abs(sure)
 
 

@@ -7,7 +7,7 @@ from chromasonic.bayesopt.surrogate.observations import Observation, Outcome
 from chromasonic.bayesopt.surrogate.surrogate import (
     MOST_MODELLED,
     SurrogateModel,
-    _telling,
+    _informative,
     fitted_length,
     targets_of,
 )
@@ -78,7 +78,7 @@ def test_a_model_answers_the_same_whatever_it_was_asked_before():
 def test_of_a_long_history_the_best_and_their_neighbours_are_modelled():
     rng = np.random.default_rng(1)
     Z, z = rng.random((1000, 3)), rng.normal(size=1000)
-    kept = _telling(Z, z, MOST_MODELLED)
+    kept = _informative(Z, z, MOST_MODELLED)
     assert len(kept) == len(set(kept)) == MOST_MODELLED
     assert set(np.argsort(z)[: MOST_MODELLED // 3]) <= set(kept)
     nearest = np.argsort(((Z - Z[z.argmin()]) ** 2).sum(axis=1))[:20]
@@ -87,4 +87,4 @@ def test_of_a_long_history_the_best_and_their_neighbours_are_modelled():
 
 
 def test_a_short_history_is_modelled_whole():
-    assert _telling(np.zeros((7, 2)), np.zeros(7), MOST_MODELLED).tolist() == list(range(7))
+    assert _informative(np.zeros((7, 2)), np.zeros(7), MOST_MODELLED).tolist() == list(range(7))

@@ -15,14 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from chromasonic.bayesopt.gp.covariance import LENGTH_SCALE_BOUNDS, StationaryFamily
 from chromasonic.bayesopt.gp.features import Features
 from chromasonic.bayesopt.gp.hyperparameters import (
-    LENGTH_SCALE_BOUNDS,
     NOISE_BOUNDS,
-    SCALE_BOUNDS,
-    Hyperparameters,
-    Observed,
     Prior,
+    TrainingData,
     best_hyperparameters,
     log_likelihood,
 )
@@ -198,18 +196,20 @@ class _Study:
         self._names = list(space)
         self._varying = [name for name in space if space[name].n_values != 1]
         features = Features(space)
-        self._data = Observed(features(U), features.groups, z, np.zeros(len(z)))
+        self._data = TrainingData(features(U), z, np.zeros(len(z)))
+        self._groups = features.groups
+        self._family = StationaryFamily(_KERNEL, features.groups)
         start = Prior(features.n_groups).start
-        self._best, self._evidence = _fitted(self._data, start.theta)
+        self._best, self._evidence = _fit(self._family, self._data, start.theta)
         rng = np.random.default_rng(seed)
         self._probabilities: dict[tuple[str, ...], float] = {}
         self._probabilities = {(name,): self._probability_of((name,)) for name in self._varying}
         self._unlikely = np.array([p < 0.5 for p in self._probabilities.values()])
-        kernels = _likely(self._best, self._data, rng)
-        self._all = [self._sensitivity(kernel, features, space, rng) for kernel in kernels]
+        thetas = _posterior_draws(self._family, self._best, self._data, rng)
+        self._all = [self._sensitivity(theta, features, space, rng) for theta in thetas]
         # What many parameters are given though they do nothing, those that matter would lack.
-        reduced = [_without(kernel, self._unlikely) for kernel in kernels]
-        self._likely = [self._sensitivity(kernel, features, space, rng) for kernel in reduced]
+        reduced = [_without(theta, self._unlikely) for theta in thetas]
+        self._likely = [self._sensitivity(theta, features, space, rng) for theta in reduced]
 
     def probability_that_any_matters(self) -> float:
         """Of a model with the likely parameters against one where all values are chance.
@@ -234,11 +234,13 @@ class _Study:
         return ParameterImportance(group, _effect(main, matters), _effect(total, matters))
 
     def _sensitivity(
-        self, kernel: Hyperparameters, features: Features, space: Space, rng: np.random.Generator
+        self, theta: Array, features: Features, space: Space, rng: np.random.Generator
     ) -> Sensitivity:
-        """That of functions drawn with this kernel, at points of their own."""
-        posterior = Posterior(_KERNEL, kernel, self._data)
-        draw = posterior.functions(_N_FUNCTIONS, rng, _N_FREQUENCIES)
+        """Sensitivity of functions drawn with these hyperparameters, at points of their own."""
+        covariance = self._family.at(theta[:-1])
+        posterior = Posterior(covariance, float(np.exp(theta[-1])), self._data)
+        prior = covariance.draw_functions(_N_FUNCTIONS, _N_FREQUENCIES, rng)
+        draw = posterior.functions(prior, rng)
         encoded = EncodedSpace(space)
 
         def f(raw: Array) -> Array:
@@ -257,21 +259,20 @@ class _Study:
 
     def _evidence_with(self, places: NDArray[np.intp]) -> float:
         """Log likelihood of a model that has these length scales alone."""
-        kept = np.isin(self._data.groups, places)
-        _, renumbered = np.unique(self._data.groups[kept], return_inverse=True)
-        data = replace(self._data, features=self._data.features[:, kept], groups=renumbered)
-        scale, *length_scales, noise = self._best.theta
-        start = np.array([scale, *np.array(length_scales)[places], noise])
-        return _fitted(data, start)[1]
+        kept = np.isin(self._groups, places)
+        _, renumbered = np.unique(self._groups[kept], return_inverse=True)
+        data = replace(self._data, features=self._data.features[:, kept])
+        start = self._best[[0, *(1 + places), -1]]
+        return _fit(StationaryFamily(_KERNEL, renumbered), data, start)[1]
 
     def _length_scales_of(self, group: tuple[str, ...]) -> list[int]:
         return [place for place, name in enumerate(self._varying) if name in group]
 
 
-def _fitted(data: Observed, start: Array) -> tuple[Hyperparameters, float]:
-    """The best hyperparameters and the log likelihood with them."""
-    found = best_hyperparameters(_KERNEL, data, Prior(len(start) - 2), [start])
-    return found, log_likelihood(_KERNEL, found.theta, data)[0]
+def _fit(family: StationaryFamily, data: TrainingData, start: Array) -> tuple[Array, float]:
+    """The best theta and the log likelihood with it."""
+    theta = best_hyperparameters(family, data, Prior(len(start) - 2), [start])
+    return theta, log_likelihood(family, theta, data)[0]
 
 
 def _probability(gain: float, n_parameters: int, n: int) -> float:
@@ -282,17 +283,17 @@ def _probability(gain: float, n_parameters: int, n: int) -> float:
     return float(expit(gain - 0.5 * n_parameters * np.log(n)))
 
 
-def _likely(
-    best: Hyperparameters, data: Observed, rng: np.random.Generator
-) -> list[Hyperparameters]:
-    """Draws from their posterior, taken for a normal one around the best.
+def _posterior_draws(
+    family: StationaryFamily, theta: Array, data: TrainingData, rng: np.random.Generator
+) -> list[Array]:
+    """Draws of theta from its posterior in Laplace's approximation around the best one.
 
     Source: MacKay (2003), Information Theory, Inference, and Learning Algorithms, chapter 27.
     """
-    theta, prior = best.theta, Prior(len(best.length_scales))
+    prior = Prior(len(theta) - 2)
 
     def slope(theta: Array) -> Array:
-        by_theta: Array = log_likelihood(_KERNEL, theta, data)[1] + prior.log_density(theta)[1]
+        by_theta: Array = log_likelihood(family, theta, data)[1] + prior.log_density(theta)[1]
         return by_theta
 
     steps = _STEP * np.eye(len(theta))
@@ -301,14 +302,15 @@ def _likely(
     # The prior alone has this much; what is less is a best at a bound or a numerical error.
     std = 1.0 / np.sqrt(np.maximum(precision, 0.25))
     draws = theta + (rng.standard_normal((_N_KERNELS, len(theta))) * std) @ axes.T
-    limits = np.log([SCALE_BOUNDS, *[LENGTH_SCALE_BOUNDS] * (len(theta) - 2), NOISE_BOUNDS])
-    return [Hyperparameters.from_theta(np.clip(draw, *limits.T)) for draw in draws]
+    limits = np.vstack([family.bounds, np.log(NOISE_BOUNDS)])
+    return [np.clip(draw, *limits.T) for draw in draws]
 
 
-def _without(kernel: Hyperparameters, left_out: NDArray[np.bool_]) -> Hyperparameters:
-    """The kernel where these parameters count for nothing."""
-    flat = np.where(left_out, LENGTH_SCALE_BOUNDS[1], kernel.length_scales)
-    return replace(kernel, length_scales=flat)
+def _without(theta: Array, left_out: NDArray[np.bool_]) -> Array:
+    """Theta with the longest length scale for these parameters, which then count for nothing."""
+    changed = theta.copy()
+    changed[1:-1][left_out] = np.log(LENGTH_SCALE_BOUNDS[1])
+    return changed
 
 
 def _effect(shares: Array, matters: float) -> Effect:

@@ -60,6 +60,9 @@ def _narrow_bounds(parameter: Parameter, low: float, high: float) -> Parameter:
 
 def _shorter(parameter: Float, low: float, high: float) -> Float:
     start, end = parameter.from_unit(low), parameter.from_unit(high)
+    if not start < end:
+        # Outside the range, or finer than floats: there is nothing narrower to be had.
+        return parameter
     sizes = (start, end) if parameter.log else (end - start, end - start)
     below, above = (Decimal(1).scaleb(math.floor(math.log10(size)) - 1) for size in sizes)
     # Through twelve digits, or a tenth, whose float is a little more, would become 0.11.

@@ -6,10 +6,11 @@ from typing import Any, Self, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from chromasonic.bayesopt.gp.covariance import StationaryFamily
 from chromasonic.bayesopt.gp.hyperparameters import (
     Hyperparameters,
-    Observed,
     Prior,
+    TrainingData,
     best_hyperparameters,
     log_likelihood,
 )
@@ -93,17 +94,20 @@ class GaussianProcess:
         Raises:
             ValueError: If shapes do not fit, there is no point, or a number is not finite.
         """
-        points, values = _checked(X, y)
+        points, values = _read_data(X, y)
         self._shift, self._spread = 0.0, 1.0
         if self.normalize_y:
             self._shift, self._spread = float(values.mean()), float(values.std()) or 1.0
         d = points.shape[1]
-        data = Observed(
-            points, np.arange(d), (values - self._shift) / self._spread, np.zeros(len(values))
+        self._family = StationaryFamily(self._kernel, np.arange(d))
+        self._data = TrainingData(
+            points, (values - self._shift) / self._spread, np.zeros(len(values))
         )
-        self.X_train_, self.y_train_, self._data = points, values, data
-        self.hyperparameters_ = self.hyperparameters or self._chosen(data, d)
-        self._posterior = Posterior(self._kernel, self.hyperparameters_, data)
+        self.X_train_, self.y_train_ = points, values
+        self.hyperparameters_ = self.hyperparameters or self._best_hyperparameters(d)
+        theta = self.hyperparameters_.theta
+        covariance = self._family.at(theta[:-1])
+        self._posterior = Posterior(covariance, self.hyperparameters_.noise, self._data)
         return self
 
     def predict(
@@ -122,7 +126,7 @@ class GaussianProcess:
         """
         if return_std and return_cov:
             raise ValueError("only one of return_std and return_cov can be True. Call twice.")
-        posterior, points = self._fitted(), self._points(X)
+        posterior, points = self._require_posterior(), self._points(X)
         if return_cov:
             mean, covariance = posterior.mean_and_covariance(points)
             return self._shift + self._spread * mean, self._spread**2 * covariance
@@ -145,12 +149,12 @@ class GaussianProcess:
             random_state: A seed or a generator; None for fresh randomness.
         """
         rng = np.random.default_rng(random_state)
-        draws = self._fitted().sample(self._points(X), n_samples, rng)
+        draws = self._require_posterior().sample(self._points(X), n_samples, rng)
         return self._shift + self._spread * draws.T
 
     def score(self, X: ArrayLike, y: ArrayLike) -> float:
         """Coefficient of determination R^2 of the predicted mean; 1 is best."""
-        points, values = _checked(X, y)
+        points, values = _read_data(X, y)
         residual = np.sum((values - self.predict(points)) ** 2)
         return float(1.0 - residual / np.sum((values - values.mean()) ** 2))
 
@@ -164,9 +168,9 @@ class GaussianProcess:
                 those that `fit` chose.
             eval_gradient: Also return the gradient by `theta`.
         """
-        self._fitted()
+        self._require_posterior()
         at = self.hyperparameters_.theta if theta is None else np.asarray(theta, dtype=float)
-        value, gradient = log_likelihood(self._kernel, at, self._data)
+        value, gradient = log_likelihood(self._family, at, self._data)
         return (value, gradient) if eval_gradient else value
 
     def __sklearn_tags__(self) -> Any:
@@ -176,15 +180,18 @@ class GaussianProcess:
         target, regressor = TargetTags(required=True), RegressorTags()
         return Tags("regressor", target, regressor_tags=regressor)
 
-    def _chosen(self, data: Observed, d: int) -> Hyperparameters:
+    def _best_hyperparameters(self, d: int) -> Hyperparameters:
         prior = Prior(d)
         rng = np.random.default_rng(self.seed)
         centre = prior.start.theta
         others = [centre + rng.standard_normal(d + 2) for _ in range(self.n_restarts)]
-        believed = prior if self.prior else None
-        return best_hyperparameters(self._kernel, data, believed, [centre, *others])
+        starts = [centre, *others]
+        theta = best_hyperparameters(
+            self._family, self._data, prior if self.prior else None, starts
+        )
+        return Hyperparameters.from_theta(theta)
 
-    def _fitted(self) -> Posterior:
+    def _require_posterior(self) -> Posterior:
         if self._posterior is None:
             raise ValueError("a Gaussian process must be fitted before it predicts. Call fit.")
         return self._posterior
@@ -197,7 +204,7 @@ class GaussianProcess:
         return points
 
 
-def _checked(X: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
+def _read_data(X: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
     points, values = np.asarray(X, dtype=float), np.asarray(y, dtype=float)
     if points.ndim != 2 or values.shape != points.shape[:1] or not len(values):
         raise ValueError(

@@ -1,15 +1,11 @@
-"""The kernel's own parameters, and how well they explain data.
+"""Hyperparameters of a Gaussian process: their prior, likelihood and best values.
 
 Symbols:
-    theta  logarithms of the output scale, the g length scales and the noise variance, (g + 2,)
-    Z      features divided by their length scales, (n, f)
-    K      covariance of the observations, (n, n):
-           scale * k(r2) + mean variance + diag(noise + extra noise)
+    theta  logarithms of the covariance's parameters and, last, of the noise variance, (p + 1,);
+           with a stationary covariance: output scale, g length scales, noise, (g + 2,)
+    K      covariance of the observations, (n, n): prior covariance + diag(noise + extra noise)
     alpha  K^-1 y, (n,)
     A      alpha alpha' - K^-1: twice the slope of the log likelihood by K, (n, n)
-    H      A * scale * dk/dr2, elementwise, (n, n)
-
-Source: Rasmussen and Williams (2006), equations 5.8 and 5.9.
 """
 
 from dataclasses import dataclass
@@ -20,15 +16,12 @@ from numpy.typing import NDArray
 from scipy.linalg import lapack
 from scipy.optimize import minimize
 
-from chromasonic.bayesopt.gp.kernels import Kernel, squared_distances_within
+from chromasonic.bayesopt.gp.covariance import CovarianceFamily
 
 Array = NDArray[np.float64]
 
 _LOG_2PI = float(np.log(2.0 * np.pi))
 _IMPOSSIBLE = 1e25
-# Beyond these a length scale makes a feature count for nothing, or every point a stranger.
-LENGTH_SCALE_BOUNDS = (0.02, 50.0)
-SCALE_BOUNDS = (1e-3, 1e3)
 NOISE_BOUNDS = (1e-6, 1e1)
 
 
@@ -75,7 +68,7 @@ class Prior:
 
     @property
     def start(self) -> Hyperparameters:
-        """The place of highest density, about."""
+        """Hyperparameters close to the mode of the prior."""
         centre = np.full(self.n_length_scales, np.exp(self._centre))
         return Hyperparameters(1.0, centre, float(np.exp(-6.0)))
 
@@ -94,36 +87,34 @@ class Prior:
 
 
 @dataclass(frozen=True)
-class Observed:
+class TrainingData:
     """Training inputs and targets of the Gaussian process.
 
     Attributes:
         features: Shape (n, f).
-        groups: For each feature which length scale it has, shape (f,).
         y: Shape (n,).
         extra_noise: Variance of each observation beyond the common noise, shape (n,).
-        mean_variance: Variance of the constant that the function varies around; 0: that is 0.
     """
 
     features: Array
-    groups: NDArray[np.intp]
     y: Array
     extra_noise: Array
-    mean_variance: float = 0.0
 
 
-def log_likelihood(kernel: Kernel, theta: Array, data: Observed) -> tuple[float, Array]:
-    """Log marginal likelihood of the data, and its gradient by theta, shape (g + 2,).
+def log_likelihood(
+    family: CovarianceFamily, theta: Array, data: TrainingData
+) -> tuple[float, Array]:
+    """Log marginal likelihood of the data and its gradient by theta, shape (p + 1,).
 
-    Where K cannot be factorised, minus infinity and a gradient of 0.
+    log p(y) = -1/2 y' K^-1 y - 1/2 log det K - n/2 log(2 pi), with the gradient
+    1/2 trace(A dK/dtheta). Where K cannot be factorised, minus infinity and a gradient of 0.
+
+    Source: Rasmussen and Williams (2006), equations 5.8 and 5.9.
     """
-    parameters = Hyperparameters.from_theta(theta)
     n = len(data.y)
-    Z = data.features / parameters.length_scales[data.groups]
-    C, slope = kernel.with_slope(squared_distances_within(Z))
-    C *= parameters.scale
-    K = C + data.mean_variance
-    K.flat[:: n + 1] += parameters.noise + data.extra_noise
+    noise = float(np.exp(theta[-1]))
+    K, by_theta = family.at(theta[:-1]).with_gradient_by_theta(data.features)
+    K.flat[:: n + 1] += noise + data.extra_noise
     L, failed = lapack.dpotrf(K, lower=1, clean=1, overwrite_a=0)
     if failed:
         return -np.inf, np.zeros_like(theta)
@@ -135,43 +126,36 @@ def log_likelihood(kernel: Kernel, theta: Array, data: Observed) -> tuple[float,
     A -= inverse
     A -= inverse.T
     A.flat[:: n + 1] += np.diagonal(inverse)
-    H = A * slope
-    H *= parameters.scale
-    per_feature = H.sum(axis=0) @ Z**2 - np.einsum("if,if->f", Z, H @ Z)
-    by_length_scale = np.bincount(data.groups, per_feature, len(parameters.length_scales))
-    by_scale = 0.5 * np.vdot(A, C)
-    by_noise = 0.5 * parameters.noise * np.trace(A)
-    return float(value), np.concatenate([[by_scale], -2.0 * by_length_scale, [by_noise]])
+    return float(value), 0.5 * np.append(by_theta(A), noise * np.trace(A))
 
 
 def best_hyperparameters(
-    kernel: Kernel,
-    data: Observed,
+    family: CovarianceFamily,
+    data: TrainingData,
     prior: Prior | None,
     starts: list[Array],
     max_iterations: int = 100,
-) -> Hyperparameters:
-    """The hyperparameters of highest posterior density (likelihood without a prior).
+) -> Array:
+    """The theta of highest posterior density (likelihood without a prior), shape (p + 1,).
 
     Args:
-        kernel: The kernel's shape.
-        data: What is to be explained.
+        family: The covariance by its parameters.
+        data: Inputs and targets.
         prior: Added to the log likelihood.
         starts: Each theta that a local search begins from; the best end wins.
         max_iterations: Of each local search.
     """
 
     def loss(theta: Array) -> tuple[float, Array]:
-        value, gradient = log_likelihood(kernel, theta, data)
+        value, gradient = log_likelihood(family, theta, data)
         if not np.isfinite(value):
             return _IMPOSSIBLE, np.zeros_like(theta)
         if prior is not None:
-            belief, by_theta = prior.log_density(theta)
-            value, gradient = value + belief, gradient + by_theta
+            log_density, slope = prior.log_density(theta)
+            value, gradient = value + log_density, gradient + slope
         return -value, -gradient
 
-    g = len(starts[0]) - 2
-    limits = np.log([SCALE_BOUNDS, *[LENGTH_SCALE_BOUNDS] * g, NOISE_BOUNDS])
+    limits = np.vstack([family.bounds, np.log(NOISE_BOUNDS)])
     bounds = [(float(low), float(high)) for low, high in limits]
     ends = [
         minimize(
@@ -184,4 +168,5 @@ def best_hyperparameters(
         )
         for start in starts
     ]
-    return Hyperparameters.from_theta(min(ends, key=lambda end: float(end.fun)).x)
+    theta: Array = min(ends, key=lambda end: float(end.fun)).x
+    return theta

@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Kernel:
-    """A kernel's shape.
+    """A stationary correlation function of the squared scaled distance.
 
     Attributes:
         correlation: From squared distances, any shape, to correlations of the same shape.
@@ -70,11 +70,13 @@ def squared_distances_within(A: Array) -> Array:
 
 
 def _matern12(r2: Array) -> Array:
+    """k(r) = exp(-r)."""
     decay: Array = np.exp(-np.sqrt(r2))
     return decay
 
 
 def _matern12_with_slope(r2: Array) -> tuple[Array, Array]:
+    """dk/dr2 = -exp(-r) / (2 r)."""
     r = np.sqrt(r2)
     k = np.exp(-r)
     # The slope has no limit at 0; there every derivative multiplies it by a distance of 0.
@@ -83,6 +85,7 @@ def _matern12_with_slope(r2: Array) -> tuple[Array, Array]:
 
 
 def _matern32(r2: Array) -> Array:
+    """k(r) = (1 + sqrt(3) r) exp(-sqrt(3) r)."""
     s = np.sqrt(3.0 * r2)
     k: Array = np.exp(-s)
     k *= 1.0 + s
@@ -90,12 +93,14 @@ def _matern32(r2: Array) -> Array:
 
 
 def _matern32_with_slope(r2: Array) -> tuple[Array, Array]:
+    """dk/dr2 = -3/2 exp(-sqrt(3) r)."""
     s = np.sqrt(3.0 * r2)
     decay = np.exp(-s)
     return (1.0 + s) * decay, -1.5 * decay
 
 
 def _matern52(r2: Array) -> Array:
+    """k(r) = (1 + sqrt(5) r + 5 r^2 / 3) exp(-sqrt(5) r)."""
     s = np.sqrt(5.0 * r2)
     k: Array = np.exp(-s)
     s += 1.0
@@ -105,6 +110,7 @@ def _matern52(r2: Array) -> Array:
 
 
 def _matern52_with_slope(r2: Array) -> tuple[Array, Array]:
+    """dk/dr2 = -5/6 (1 + sqrt(5) r) exp(-sqrt(5) r)."""
     s = np.sqrt(5.0 * r2)
     decay = np.exp(-s)
     s += 1.0
@@ -116,11 +122,13 @@ def _matern52_with_slope(r2: Array) -> tuple[Array, Array]:
 
 
 def _rbf(r2: Array) -> Array:
+    """k(r) = exp(-r^2 / 2)."""
     k: Array = np.exp(-0.5 * r2)
     return k
 
 
 def _rbf_with_slope(r2: Array) -> tuple[Array, Array]:
+    """dk/dr2 = -k(r) / 2."""
     k = _rbf(r2)
     return k, -0.5 * k
 

@@ -1,10 +1,10 @@
-"""Posterior of a Gaussian process with given hyperparameters.
+"""Posterior of a Gaussian process with a given covariance and noise.
 
 Symbols:
-    Z       features divided by their length scales, (n, f); Z* of new points, (m, f)
+    A       features of the observations, (n, f); A* of new points, (m, f)
     L       lower Cholesky factor of K, (n, n)
     alpha   K^-1 y, (n,)
-    V       L^-1 k(Z, Z*), (n, m)
+    V       L^-1 k(A, A*), (n, m), or its transpose
 
 Source: Rasmussen and Williams (2006), algorithm 2.1.
 """
@@ -17,8 +17,8 @@ from numpy.linalg import LinAlgError
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 
-from chromasonic.bayesopt.gp.hyperparameters import Hyperparameters, Observed
-from chromasonic.bayesopt.gp.kernels import Kernel, squared_distances, squared_distances_within
+from chromasonic.bayesopt.gp.covariance import Covariance
+from chromasonic.bayesopt.gp.hyperparameters import TrainingData
 
 Array = NDArray[np.float64]
 
@@ -30,9 +30,9 @@ class Posterior:
     """Mean and variance of the function, without noise, at any point.
 
     Args:
-        kernel: The kernel's shape.
-        parameters: Its hyperparameters.
-        data: What was observed.
+        covariance: Prior covariance of the function.
+        noise: Variance of the noise of an observation.
+        data: The observations.
         pending: Features of points under evaluation, shape (p, f). They make the function
             certain where they are and leave its mean alone (Desautels, Krause and Burdick
             (2014), Parallelizing Exploration-Exploitation Tradeoffs).
@@ -40,52 +40,41 @@ class Posterior:
 
     def __init__(
         self,
-        kernel: Kernel,
-        parameters: Hyperparameters,
-        data: Observed,
+        covariance: Covariance,
+        noise: float,
+        data: TrainingData,
         pending: Array | None = None,
     ) -> None:
-        self._kernel = kernel
-        self._scale = parameters.scale
-        self._mean_variance = data.mean_variance
-        self._per_feature = parameters.length_scales[data.groups]
-        n = len(data.y)
-        self._Z = data.features / self._per_feature
-        noise = parameters.noise + data.extra_noise
+        self._covariance = covariance
+        self._n = n = len(data.y)
+        self._y, self._noise = data.y, noise + data.extra_noise
+        self._A, noises = data.features, self._noise
         if pending is not None and len(pending):
-            self._Z = np.vstack([self._Z, pending / self._per_feature])
-            noise = np.concatenate([noise, np.full(len(pending), parameters.noise)])
-        K = self._scale * kernel.correlation(squared_distances_within(self._Z))
-        K += self._mean_variance
-        K.flat[:: len(K) + 1] += noise
-        L = _cholesky(K)
-        self._L_inverse, _ = lapack.dtrtri(L, lower=1)
+            self._A = np.vstack([self._A, pending])
+            noises = np.concatenate([noises, np.full(len(pending), noise)])
+        K = covariance.within(self._A)
+        K.flat[:: len(K) + 1] += noises
+        self._L_inverse, _ = lapack.dtrtri(_cholesky(K), lower=1)
         # Leading rows of the factor are the factor of the observed alone.
         first = self._L_inverse[:n, :n]
         self._alpha = first.T @ (first @ data.y)
-        self._n = n
-        self._y, self._noise = data.y, noise[:n]
 
     def mean(self, features: Array) -> Array:
         """The expected function at points with these features, (m, f): shape (m,)."""
-        k = self._covariance(features / self._per_feature)[:, : self._n]
+        k = self._covariance.between(features, self._A)[:, : self._n]
         expected: Array = k @ self._alpha
         return expected
 
     def mean_and_std(self, features: Array) -> tuple[Array, Array]:
         """Expected function and its standard deviation, each of shape (m,)."""
-        k = self._covariance(features / self._per_feature)
-        V = k @ self._L_inverse.T
-        variance = self._scale + self._mean_variance - np.einsum("ij,ij->i", V, V)
-        return k[:, : self._n] @ self._alpha, np.sqrt(np.maximum(variance, 0.0))
+        k = self._covariance.between(features, self._A)
+        return k[:, : self._n] @ self._alpha, self._std(features, k @ self._L_inverse.T, 0.0)
 
     def mean_and_covariance(self, features: Array) -> tuple[Array, Array]:
         """Expected function, shape (m,), and joint covariance, shape (m, m)."""
-        Z = features / self._per_feature
-        k = self._covariance(Z)
+        k = self._covariance.between(features, self._A)
         V = k @ self._L_inverse.T
-        prior = self._scale * self._kernel.correlation(squared_distances_within(Z))
-        covariance = prior + self._mean_variance - V @ V.T
+        covariance = self._covariance.within(features) - V @ V.T
         return k[:, : self._n] @ self._alpha, covariance
 
     def sample(self, features: Array, n_samples: int, rng: np.random.Generator) -> Array:
@@ -96,64 +85,47 @@ class Posterior:
         return draws
 
     def functions(
-        self, n_samples: int, rng: np.random.Generator, n_frequencies: int = 512
+        self, prior: Callable[[Array], Array], rng: np.random.Generator
     ) -> Callable[[Array], Array]:
         """Draws of the function that can be evaluated anywhere: (m, f) to (n_samples, m).
 
+        Args:
+            prior: Draws of the function before any data: (m, f) to (m, n_samples).
+            rng: Draws the noise of the observations.
+
         Source: Wilson et al. (2020), Efficiently sampling functions from Gaussian process
-            posteriors, equation 8; the prior's part is approximated by random features.
+            posteriors, equation 8.
         """
-        frequencies = self._kernel.frequencies(n_frequencies, len(self._per_feature), rng)
-        phases = rng.uniform(0.0, 2.0 * np.pi, n_frequencies)
-        weights = rng.standard_normal((n_frequencies, n_samples))
-        weights *= np.sqrt(2.0 * self._scale / n_frequencies)
-        means = np.sqrt(self._mean_variance) * rng.standard_normal(n_samples)
-
-        def prior(Z: Array) -> Array:
-            drawn: Array = np.cos(Z @ frequencies.T + phases) @ weights + means
-            return drawn
-
         n = self._n
-        noise = np.sqrt(self._noise)[:, None] * rng.standard_normal((n, n_samples))
-        missing = self._y[:, None] - prior(self._Z[:n]) - noise
+        drawn = prior(self._A[:n])
+        noise = np.sqrt(self._noise)[:, None] * rng.standard_normal(drawn.shape)
         first = self._L_inverse[:n, :n]
-        update = first.T @ (first @ missing)
+        update = first.T @ (first @ (self._y[:, None] - drawn - noise))
 
         def draw(features: Array) -> Array:
-            Z = features / self._per_feature
-            drawn: Array = prior(Z) + self._covariance(Z)[:, :n] @ update
-            return drawn.T
+            k = self._covariance.between(features, self._A)[:, :n]
+            posterior: Array = prior(features) + k @ update
+            return posterior.T
 
         return draw
 
     def with_gradient(self, features: Array) -> tuple[Array, Array, Array, Array]:
-        """Mean and standard deviation, (m,), and the gradient of each by features, (m, f)."""
-        Z = features / self._per_feature
-        k, slope = self._kernel.with_slope(squared_distances(Z, self._Z))
-        k *= self._scale
-        k += self._mean_variance
-        slope *= 2.0 * self._scale
-        V = k @ self._L_inverse.T
-        W = V @ self._L_inverse
-        variance = self._scale + self._mean_variance - np.einsum("ij,ij->i", V, V)
-        std = np.sqrt(np.maximum(variance, 1e-18))
-        by_mean = slope[:, : self._n] * self._alpha
-        by_variance = slope * W
-        by_variance *= -2.0
-        mean_gradient = by_mean.sum(axis=1)[:, None] * Z - by_mean @ self._Z[: self._n]
-        variance_gradient = by_variance.sum(axis=1)[:, None] * Z - by_variance @ self._Z
-        return (
-            k[:, : self._n] @ self._alpha,
-            std,
-            mean_gradient / self._per_feature,
-            variance_gradient / (2.0 * std[:, None] * self._per_feature),
-        )
+        """Mean and standard deviation, (m,), and the gradient of each by features, (m, f).
 
-    def _covariance(self, Z: Array) -> Array:
-        k = self._kernel.correlation(squared_distances(Z, self._Z))
-        k *= self._scale
-        k += self._mean_variance
-        return k
+        d mean / da = alpha' dk/da, and for the prior variance v at a
+        d std / da = (dv/da / 2 - (K^-1 k)' dk/da) / std.
+        """
+        k, by_points = self._covariance.with_gradient_by_points(features, self._A)
+        V = k @ self._L_inverse.T
+        std = self._std(features, V, 1e-18)
+        by_variance = 0.5 * self._covariance.diagonal_gradient(features)
+        std_gradient = (by_variance - by_points(V @ self._L_inverse)) / std[:, None]
+        return k[:, : self._n] @ self._alpha, std, by_points(self._alpha[None]), std_gradient
+
+    def _std(self, features: Array, V: Array, least_variance: float) -> Array:
+        variance: Array = self._covariance.diagonal(features) - np.einsum("ij,ij->i", V, V)
+        std: Array = np.sqrt(np.maximum(variance, least_variance))
+        return std
 
 
 def _cholesky(K: Array) -> Array:

@@ -1,4 +1,4 @@
-"""The model of the objective that observations of a search make.
+"""Surrogate of the objective: a Gaussian process fitted to the observations of a search.
 
 Symbols:
     n   observations that are modelled
@@ -13,14 +13,10 @@ from typing import final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from chromasonic.bayesopt.gp.covariance import StationaryFamily
 from chromasonic.bayesopt.gp.features import Features
-from chromasonic.bayesopt.gp.hyperparameters import (
-    Hyperparameters,
-    Observed,
-    Prior,
-    best_hyperparameters,
-)
-from chromasonic.bayesopt.gp.kernels import Kernel, kernel_named
+from chromasonic.bayesopt.gp.hyperparameters import Prior, TrainingData, best_hyperparameters
+from chromasonic.bayesopt.gp.kernels import kernel_named
 from chromasonic.bayesopt.gp.posterior import Posterior
 from chromasonic.bayesopt.surrogate.observations import Observation, Outcome
 from chromasonic.bayesopt.surrogate.partial_curves import estimated_ends
@@ -85,23 +81,22 @@ def targets_of(observations: Sequence[Observation], winsorize: bool = True) -> T
 class SurrogateModel:
     """Fits surrogates to a growing history, at fixed lengths of it.
 
-    What is kept between calls is a cache: the answer depends on the arguments alone.
+    Hyperparameters are kept between calls as a cache: the answer depends on the arguments alone.
 
     Args:
-        features: What the kernel compares.
-        kernel: Name of its shape.
+        features: From points of the cube to the features that the kernel compares.
+        kernel: Name of the kernel.
     """
 
     def __init__(self, features: Features, kernel: str = "matern52") -> None:
-        self._features = features
-        self._kernel: Kernel = kernel_named(kernel)
+        self._family = StationaryFamily(kernel_named(kernel), features.groups, _MEAN_VARIANCE)
         self._prior = Prior(features.n_groups)
-        self._fitted: dict[bytes, Hyperparameters] = {}
+        self._thetas: dict[bytes, Array] = {}
 
     def posterior(
         self, Z: Array, targets: TargetsUntil, pending: Array | None = None
     ) -> Posterior:
-        """Prior mean of the function.
+        """The posterior of the function after these observations.
 
         Args:
             Z: Features of the observed points, shape (n, f), in the order of proposals.
@@ -109,24 +104,18 @@ class SurrogateModel:
             pending: Features of points under evaluation, shape (p, f).
         """
         m = fitted_length(len(Z))
-        parameters = self._hyperparameters(Z[:m], targets(m))
-        data = self._observed(Z, targets(len(Z)), MOST_MODELLED)
-        return Posterior(self._kernel, parameters, data, pending)
+        theta = self._theta(Z[:m], targets(m))
+        data = _training_data(Z, targets(len(Z)), MOST_MODELLED)
+        return Posterior(self._family.at(theta[:-1]), float(np.exp(theta[-1])), data, pending)
 
-    def _hyperparameters(self, Z: Array, targets: Targets) -> Hyperparameters:
+    def _theta(self, Z: Array, targets: Targets) -> Array:
         key = Z.tobytes() + targets.z.tobytes() + targets.extra_noise.tobytes()
-        if key not in self._fitted:
-            data = self._observed(Z, targets, _MOST_FITTED)
-            found = best_hyperparameters(
-                self._kernel, data, self._prior, [self._prior.start.theta], _FIT_ITERATIONS
-            )
-            self._fitted = {key: found}
-        return self._fitted[key]
-
-    def _observed(self, Z: Array, targets: Targets, at_most: int) -> Observed:
-        kept = _telling(Z, targets.z, at_most)
-        noise = targets.extra_noise[kept]
-        return Observed(Z[kept], self._features.groups, targets.z[kept], noise, _MEAN_VARIANCE)
+        if key not in self._thetas:
+            data = _training_data(Z, targets, _MOST_FITTED)
+            start = self._prior.start.theta
+            theta = best_hyperparameters(self._family, data, self._prior, [start], _FIT_ITERATIONS)
+            self._thetas = {key: theta}
+        return self._thetas[key]
 
 
 def fitted_length(n: int) -> int:
@@ -138,8 +127,16 @@ def fitted_length(n: int) -> int:
     return fitted
 
 
-def _telling(Z: Array, z: Array, at_most: int) -> NDArray[np.intp]:
-    """The observations that say most about where to go: the best, their neighbours, some more."""
+def _training_data(Z: Array, targets: Targets, at_most: int) -> TrainingData:
+    kept = _informative(Z, targets.z, at_most)
+    return TrainingData(Z[kept], targets.z[kept], targets.extra_noise[kept])
+
+
+def _informative(Z: Array, z: Array, at_most: int) -> NDArray[np.intp]:
+    """Indices of the observations that say most about where to go.
+
+    A third are the best, a third their nearest neighbours, the rest spread over the values.
+    """
     n = len(z)
     if n <= at_most:
         return np.arange(n)
