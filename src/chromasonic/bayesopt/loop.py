@@ -77,8 +77,7 @@ def find_next_point(
         SpaceError: If the bounds make no sense.
         ValueError: If no loss is finite or there is no such acquisition.
     """
-    # Where an improvement is next to impossible only its logarithm still tells points apart.
-    score_of = acquisition_named("log_ei" if acquisition == "ei" else acquisition)
+    score_of = acquisition_named(acquisition)
     losses = np.asarray(y_observed, dtype=float)
     if not np.isfinite(losses).any():
         raise ValueError(
@@ -91,7 +90,7 @@ def find_next_point(
 
     def score(U: Matrix) -> Vector:
         mean, std = gp.predict(U, return_std=True)
-        return score_of(mean, std, best_f, xi=xi, kappa=kappa)
+        return score_of(mean, std, best_f, xi=xi, kappa=kappa).score
 
     known = _points_fitted_on(gp, len(space))
     pool = np.vstack([known, encoded.random(_EFFORT.n_random, generator)])

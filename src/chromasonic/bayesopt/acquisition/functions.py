@@ -1,22 +1,24 @@
 """Acquisition functions of a surrogate's mean and standard deviation.
 
-The objective is minimised throughout, and every acquisition is a score: higher is better.
+The objective is minimised throughout, and every acquisition is a score: higher is better. Scores
+of improvement are logarithms, which still tell points apart where the improvement itself would be
+rounded to 0.
 
 Symbols:
     X        points in the unit cube, shape (n, d)
     mean     what the surrogate predicts there, shape (n,)
-    std      how unsure it is, shape (n,), not below 0
+    std      its standard deviation, shape (n,), not below 0
     best_f   smallest value observed so far, in the units of the objective
     z        (best_f - xi - mean) / std
     h(z)     density(z) + z * distribution(z) of the standard normal; std * h(z) is the
              expected improvement
 """
 
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import erfcx, ndtr
+from scipy.special import erfcx, log_ndtr
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -29,14 +31,27 @@ _SERIES_FROM = 40.0
 _SERIES = (1.0, -3.0, 15.0, -105.0, 945.0)  # (-1)**k (2k + 1)!!
 # Squares stay finite up to here. Beyond, all functions of z are flat.
 _LARGEST_Z = 1e150
+# From here on h(z) is z, and std * h(z) the gain itself, whatever their sizes are.
+_CERTAIN_FROM = 1e10
 
 
 class Surrogate(Protocol):
-    """Any fitted regressor that knows how unsure it is; those of scikit-learn do."""
+    """Any fitted regressor that tells its standard deviation; those of scikit-learn do."""
 
     # What it returns depends on the second argument, which few regressors tell a type checker.
     def predict(self, X: Matrix, return_std: bool) -> Any:
         """With `return_std=True` mean and standard deviation at X, shape (n,) each."""
+
+
+class Scores(NamedTuple):
+    """Scores of points and their slopes, shape (n,) each.
+
+    The slopes are not defined where the standard deviation is 0.
+    """
+
+    score: Vector
+    by_mean: Vector
+    by_std: Vector
 
 
 class Score(Protocol):
@@ -44,8 +59,8 @@ class Score(Protocol):
 
     def __call__(
         self, mean: Vector, std: Vector, best_f: float, *, xi: float, kappa: float
-    ) -> Vector:
-        """Score of each point, shape (n,); higher is better."""
+    ) -> Scores:
+        """Score of each point with its slopes; higher is better."""
 
 
 def expected_improvement(X: Matrix, gp: Surrogate, best_f: float, xi: float = 0.0) -> Vector:
@@ -63,7 +78,10 @@ def expected_improvement(X: Matrix, gp: Surrogate, best_f: float, xi: float = 0.
     Source: Jones, Schonlau and Welch (1998), the expected improvement criterion.
     """
     mean, std = gp.predict(X, return_std=True)
-    return _ei(mean, std, best_f, xi=xi, kappa=0.0)
+    gain, z = _gain_and_z(mean, std, best_f, xi)
+    # h(z) = max(z, 0) + h(-|z|): in this form no gain is too large and no std too small.
+    improvement: Vector = np.maximum(gain, 0.0) + std * np.exp(log_h_and_slope(-np.abs(z))[0])
+    return improvement
 
 
 def log_expected_improvement(X: Matrix, gp: Surrogate, best_f: float, xi: float = 0.0) -> Vector:
@@ -81,7 +99,7 @@ def log_expected_improvement(X: Matrix, gp: Surrogate, best_f: float, xi: float 
     Source: Ament et al. (2023), Unexpected improvements to expected improvement, eq. 9.
     """
     mean, std = gp.predict(X, return_std=True)
-    return _log_ei(mean, std, best_f, xi=xi, kappa=0.0)
+    return _log_ei(mean, std, best_f, xi=xi, kappa=0.0).score
 
 
 def probability_of_improvement(X: Matrix, gp: Surrogate, best_f: float, xi: float = 0.0) -> Vector:
@@ -99,7 +117,7 @@ def probability_of_improvement(X: Matrix, gp: Surrogate, best_f: float, xi: floa
     Source: Kushner (1964), A new method of locating the maximum point.
     """
     mean, std = gp.predict(X, return_std=True)
-    return _pi(mean, std, best_f, xi=xi, kappa=0.0)
+    return np.exp(_log_pi(mean, std, best_f, xi=xi, kappa=0.0).score)
 
 
 def lower_confidence_bound(X: Matrix, gp: Surrogate, kappa: float = 2.0) -> Vector:
@@ -140,19 +158,7 @@ def upper_confidence_bound(X: Matrix, gp: Surrogate, kappa: float = 2.0) -> Vect
     return -lower_confidence_bound(X, gp, kappa)
 
 
-def log_h(z: ArrayLike) -> Vector:
-    """The logarithm of h: log(std) plus this is the log expected improvement.
-
-    Args:
-        z: Any shape; beyond +-1e150, infinities included, the result is flat.
-
-    Returns:
-        The same shape; finite and increasing, with a relative error of h below 1e-11.
-    """
-    return log_ei_and_slope(z)[0]
-
-
-def log_ei_and_slope(z: ArrayLike) -> tuple[Vector, Vector]:
+def log_h_and_slope(z: ArrayLike) -> tuple[Vector, Vector]:
     """The logarithm of h and its derivative by z.
 
     With t = |z| and Mills' ratio m(t) = (1 - distribution(t)) / density(t), an erfcx,
@@ -193,47 +199,53 @@ def _rest_far_out(t: Vector) -> Vector:
 
 
 def _gain_and_z(mean: Vector, std: Vector, best_f: float, xi: float) -> tuple[Vector, Vector]:
-    """best_f - xi - mean, and that in standard deviations; infinite or 0 where std is 0."""
+    """best_f - xi - mean, and that in standard deviations; infinite where std is 0."""
     gain = best_f - xi - mean
-    certain = np.where(gain == 0, 0.0, np.copysign(np.inf, gain))
+    # Certain of a value no better: that is no improvement, however close.
+    certain = np.where(gain > 0, np.inf, -np.inf)
     # A tiny std may take the quotient beyond the largest float: infinite is then right.
     with np.errstate(over="ignore"):
         return gain, np.divide(gain, std, out=certain, where=std > 0)
 
 
-def _ei(mean: Vector, std: Vector, best_f: float, *, xi: float, kappa: float) -> Vector:
+def _log_ei(mean: Vector, std: Vector, best_f: float, *, xi: float, kappa: float) -> Scores:
+    """Logarithm of the expected improvement: log(std) + log h(z)."""
     gain, z = _gain_and_z(mean, std, best_f, xi)
-    # h(z) = max(z, 0) + h(-|z|): in this form no gain is too large and no std too small.
-    improvement: Vector = np.maximum(gain, 0.0) + std * np.exp(log_h(-np.abs(z)))
-    return improvement
+    log_h, slope = log_h_and_slope(z)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        score = np.where(z > _CERTAIN_FROM, np.log(np.abs(gain)), np.log(std) + log_h)
+        return Scores(score, -slope / std, (1.0 - slope * z) / std)
 
 
-def _log_ei(mean: Vector, std: Vector, best_f: float, *, xi: float, kappa: float) -> Vector:
+def _log_pi(mean: Vector, std: Vector, best_f: float, *, xi: float, kappa: float) -> Scores:
+    """Logarithm of the probability of improvement: log distribution(z)."""
     _, z = _gain_and_z(mean, std, best_f, xi)
-    below = z < 0
-    factor = np.where(below, std, _ei(mean, std, best_f, xi=xi, kappa=kappa))
-    log_factor = np.log(factor, out=np.full_like(factor, -np.inf), where=factor > 0)
-    score: Vector = log_factor + np.where(below, log_h(z), 0.0)
-    return score
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        slope = log_ndtr_slope(z) / std
+        return Scores(log_ndtr(z), -slope, -slope * z)
 
 
-def _pi(mean: Vector, std: Vector, best_f: float, *, xi: float, kappa: float) -> Vector:
-    gain, z = _gain_and_z(mean, std, best_f, xi)
-    return np.where(std > 0, ndtr(z), (gain > 0).astype(float))
+def _ucb(mean: Vector, std: Vector, best_f: float, *, xi: float, kappa: float) -> Scores:
+    """Upper confidence bound of the negated objective: kappa * std - mean."""
+    ones = np.ones_like(mean)
+    return Scores(kappa * std - mean, -ones, kappa * ones)
 
 
-def _ucb(mean: Vector, std: Vector, best_f: float, *, xi: float, kappa: float) -> Vector:
-    return kappa * std - mean
+def log_ndtr_slope(z: Vector) -> Vector:
+    """The derivative of the log distribution: density(z) / distribution(z)."""
+    slope: Vector = np.exp(-0.5 * z**2 - _LOG_SQRT_2_PI - log_ndtr(z))
+    return slope
 
 
 ACQUISITIONS: Final[dict[str, Score]] = {
-    "ei": _ei,
+    "ei": _log_ei,
     "log_ei": _log_ei,
     "ucb": _ucb,
     "lcb": _ucb,
-    "pi": _pi,
+    "pi": _log_pi,
 }
-"""The scores by name; a lower bound is minimised where its upper one is maximised."""
+"""Scores by name. Those of improvement have the maximum of their logarithm; a lower bound is
+minimised where its upper one is maximised."""
 
 
 def acquisition_named(name: str) -> Score:

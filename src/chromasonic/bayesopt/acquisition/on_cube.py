@@ -13,14 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr
 
-from chromasonic.bayesopt.acquisition.functions import log_ei_and_slope
+from chromasonic.bayesopt.acquisition.functions import (
+    Scores,
+    acquisition_named,
+    log_ndtr_slope,
+)
 from chromasonic.bayesopt.gp.features import Features
 from chromasonic.bayesopt.gp.posterior import Posterior
 
 Array = NDArray[np.float64]
 
 _LEAST_STD = 1e-9
-_LOG_SQRT_2PI = 0.5 * float(np.log(2.0 * np.pi))
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class AcquisitionFunction:
         Z = self.features(U)
         score = np.zeros(len(U))
         if self.posterior is not None:
-            score += self._score(*self.posterior.mean_and_std(Z))[0]
+            score += self._scores(*self.posterior.mean_and_std(Z)).score
         for posterior, limit in self.constraints:
             mean, std = posterior.mean_and_std(Z)
             score += log_ndtr((limit - mean) / np.maximum(std, _LEAST_STD))
@@ -62,31 +65,16 @@ class AcquisitionFunction:
         score, gradient = np.zeros(len(U)), np.zeros_like(Z)
         if self.posterior is not None:
             mean, std, by_mean, by_std = self.posterior.with_gradient(Z)
-            score, slope_mean, slope_std = self._score(mean, std)
+            score, slope_mean, slope_std = self._scores(mean, std)
             gradient = slope_mean[:, None] * by_mean + slope_std[:, None] * by_std
         for posterior, limit in self.constraints:
             mean, std, by_mean, by_std = posterior.with_gradient(Z)
             z = (limit - mean) / std
             score = score + log_ndtr(z)
-            slope = (_mills(z) / std)[:, None]
+            slope = (log_ndtr_slope(z) / std)[:, None]
             gradient -= slope * (by_mean + z[:, None] * by_std)
         return score, self.features.pull_back(U, gradient)
 
-    def _score(self, mean: Array, std: Array) -> tuple[Array, Array, Array]:
-        """The score, and its slopes by mean and standard deviation."""
-        std = np.maximum(std, _LEAST_STD)
-        if self.acquisition in ("ucb", "lcb"):
-            ones = np.ones_like(mean)
-            return self.kappa * std - mean, -ones, self.kappa * ones
-        z = (self.best - self.xi - mean) / std
-        if self.acquisition == "pi":
-            slope = _mills(z) / std
-            return log_ndtr(z), -slope, -slope * z
-        log_h, slope = log_ei_and_slope(z)
-        return np.log(std) + log_h, -slope / std, (1.0 - slope * z) / std
-
-
-def _mills(z: Array) -> Array:
-    """The slope of log_ndtr: density over distribution."""
-    ratio: Array = np.exp(-0.5 * z**2 - _LOG_SQRT_2PI - log_ndtr(z))
-    return ratio
+    def _scores(self, mean: Array, std: Array) -> Scores:
+        score = acquisition_named(self.acquisition)
+        return score(mean, np.maximum(std, _LEAST_STD), self.best, xi=self.xi, kappa=self.kappa)
