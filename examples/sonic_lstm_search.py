@@ -83,7 +83,7 @@ def main() -> None:
     print(f"improvement an evaluation: {convergence.improvement_per_iteration:.4f} nats per note")
     if regret is not None:
         print(
-            f"regret left, as the model expects it: {regret.mean:.4f} nats per note, "
+            f"regret left, as the model expects it: {regret.estimate:.4f} nats per note, "
             f"95 % interval [{regret.low:.4f}, {regret.high:.4f}]"
         )
     plot_optimization_trajectory(*result, path=args.plot)

@@ -85,7 +85,7 @@ def test_the_convergence_tells_the_regret_that_is_left():
     convergence = result.convergence
     assert convergence.best_iteration == int(np.argmin(result.y_observed)) + 1
     assert 0 <= convergence.regret_left.low <= convergence.regret_left.high
-    assert convergence.regret_left.mean < 0.02
+    assert convergence.regret_left.estimate < 0.02
     assert result.convergence is convergence
 
 

@@ -25,6 +25,7 @@ from chromasonic.bayesopt.space import (
     Space,
 )
 from chromasonic.bayesopt.space.toml import read_space, space_from_toml, space_to_toml
+from chromasonic.bayesopt.surrogate import Observation, Outcome, fit_surrogate
 
 __all__ = [
     "AverageConvergence",
@@ -34,9 +35,11 @@ __all__ = [
     "Float",
     "GaussianProcess",
     "Integer",
+    "Observation",
     "OptimizationResult",
     "Optimizer",
     "Ordinal",
+    "Outcome",
     "Parameter",
     "Proposal",
     "Space",
@@ -45,6 +48,7 @@ __all__ = [
     "compare_searches",
     "expected_improvement",
     "find_next_point",
+    "fit_surrogate",
     "log_expected_improvement",
     "lower_confidence_bound",
     "parameter_importance",

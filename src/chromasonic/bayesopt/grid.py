@@ -189,12 +189,14 @@ def grid_points(space: Space, n: int) -> list[dict[str, Value]]:
     if n < 1:
         raise ValueError(f"a grid must have at least 1 point, but got n={n!r}.")
     levels: dict[str, Sequence[Value]] = {name: _levels(space[name], 1) for name in space}
-    while (finer := _refined(space, levels, n)) is not None:
+    while (finer := _with_one_value_more(space, levels, n)) is not None:
         levels = finer
     return list(_combinations(space, levels))
 
 
-def _refined(space: Space, levels: Levels, n: int) -> dict[str, Sequence[Value]] | None:
+def _with_one_value_more(
+    space: Space, levels: Levels, n: int
+) -> dict[str, Sequence[Value]] | None:
     """One value more for the coarsest parameter for which that makes at most n points."""
     size = _size(space, levels)
     for name in sorted(space, key=lambda name: len(levels[name])):

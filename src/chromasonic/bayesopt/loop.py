@@ -21,7 +21,7 @@ from chromasonic.bayesopt.analysis.stopping import (
 from chromasonic.bayesopt.gp.kernels import kernel_named
 from chromasonic.bayesopt.initial_design import design_named
 from chromasonic.bayesopt.optimizer import Optimizer
-from chromasonic.bayesopt.result import OptimizationResult, losses_of, tell_finite_loss
+from chromasonic.bayesopt.result import OptimizationResult, losses_of
 from chromasonic.bayesopt.space import Params, Space, Value
 from chromasonic.bayesopt.space.encoded import EncodedSpace
 from chromasonic.bayesopt.space.values import is_integer, is_number, is_real
@@ -266,7 +266,11 @@ class _Search:
         proposal = self._optimizer.ask()
         y = as_value(objective(dict(proposal.params)))
         self._observed.append((proposal.params, y))
-        tell_finite_loss(self._optimizer, proposal, self._losses()[-1])
+        loss = self._losses()[-1]
+        if math.isfinite(loss):
+            self._optimizer.tell(proposal, loss)
+        else:
+            self._optimizer.tell(proposal, failed=True)
 
     def result(self, stopped_by: StoppedBy | None = None) -> OptimizationResult:
         """A copy of what is known."""

@@ -6,8 +6,7 @@ from typing import Any, Self, final, overload
 
 from chromasonic.bayesopt.proposals import Proposer, Strategy
 from chromasonic.bayesopt.space import Params, Space, Value
-from chromasonic.bayesopt.surrogate.observations import Observation, Outcome
-from chromasonic.bayesopt.surrogate.surrogate import FittedSurrogate
+from chromasonic.bayesopt.surrogate import FittedSurrogate, Observation, Outcome
 
 _STATE_VERSION = 1
 
@@ -27,7 +26,7 @@ class Proposal:
 
 @final
 class Optimizer:
-    """Finds parameters of low value, by a Gaussian process over what was told.
+    """Finds parameters of low value by a Gaussian process over the observations.
 
     Any number of points may run at once; they are taken into account. A failed point, and a
     value of nan or inf, teaches that the place is bad.
@@ -35,9 +34,9 @@ class Optimizer:
     Args:
         space: A `Space`, or bounds as `Space.from_bounds` reads them.
         seed: Same seed, same proposals.
-        n_initial: Points proposed before the model is asked, given ones included; None: 5, or
-            more where a category decides between three or more sets of other parameters, so that
-            each gets two.
+        n_initial: Points proposed before the surrogate is used, `initial_points` included; None:
+            5, or more where a category decides between three or more sets of other parameters,
+            so that each gets two.
         initial_design: 'latin_hypercube', 'sobol' or 'random'; all but the last begin with the
             middle of the space.
         acquisition: 'log_ei', 'ei', 'pi', 'ucb' or 'lcb'.
@@ -115,7 +114,7 @@ class Optimizer:
         failed: bool = False,
         pruned: bool = False,
     ) -> None:
-        """Say how the evaluation of a point ended.
+        """Adds the outcome of an evaluation.
 
         Args:
             point: A proposal, or parameters: those of the oldest such proposal that runs, else
@@ -131,7 +130,7 @@ class Optimizer:
             SpaceError: If parameters are not a point of the space.
         """
         outcome = _outcome(value, failed, pruned)
-        number, params = self._told(point)
+        number, params = self._identify(point)
         curve = self._curves.pop(number, {})
         if pruned and value is not None:
             curve.setdefault(max(curve, default=1), float(value))
@@ -145,7 +144,7 @@ class Optimizer:
         )
 
     def report(self, proposal: Proposal, epoch: int, loss: float) -> None:
-        """Say what a running point has reached so far.
+        """Adds a loss to the learning curve of a running point.
 
         Args:
             proposal: A running one.
@@ -168,7 +167,7 @@ class Optimizer:
         return self._proposer.surrogate(self.observations)
 
     def state(self) -> dict[str, Any]:
-        """Everything it knows, as JSON can hold it."""
+        """The whole state of the optimizer, as JSON can hold it."""
         return {
             "version": _STATE_VERSION,
             "space": self.space.to_dict(),
@@ -213,8 +212,8 @@ class Optimizer:
         self._running[number] = params
         return Proposal(number, dict(params))
 
-    def _told(self, point: Proposal | Params) -> tuple[int, dict[str, Value]]:
-        """The number and the parameters of what is told; a new number for the user's own."""
+    def _identify(self, point: Proposal | Params) -> tuple[int, dict[str, Value]]:
+        """Number and parameters of an evaluated point; a new number for a point of the user's."""
         if isinstance(point, Proposal):
             if point.number not in self._running:
                 raise _not_running(point.number)

@@ -24,15 +24,13 @@ from chromasonic.bayesopt.gp.kernels import kernel_named
 from chromasonic.bayesopt.initial_design import design_named
 from chromasonic.bayesopt.space import Params, Space, Value
 from chromasonic.bayesopt.space.encoded import EncodedSpace
-from chromasonic.bayesopt.surrogate.observations import Observation
-from chromasonic.bayesopt.surrogate.surrogate import FittedSurrogate
-from chromasonic.bayesopt.surrogate.surrogates import Surrogates
+from chromasonic.bayesopt.surrogate import FittedSurrogate, Observation, Surrogates
 from chromasonic.errors import SpaceError
 
 Array = NDArray[np.float64]
 
 USUAL_COUNT = 5
-"""So many points are enough before the model is asked, where there are no branches."""
+"""Number of points before the surrogate is used, where the space has no branches."""
 
 _N_ANCHORS = 5
 _LOOKS_PER_BRANCH = 2
@@ -43,8 +41,8 @@ class Strategy:
     """Settings of the proposals.
 
     Attributes:
-        n_initial: Points proposed before the model is asked, given ones included; None: what the
-            space needs, 5 or two for each of its branches beyond the middle.
+        n_initial: Points proposed before the surrogate is used, `initial_points` included; None:
+            5, or 1 and two for each branch of the space if that is more.
         initial_design: 'latin_hypercube', 'sobol' or 'random'; all but the last begin with the
             middle of the space.
         acquisition: 'log_ei', 'ei', 'pi', 'ucb' or 'lcb'.
@@ -77,7 +75,7 @@ class Strategy:
 
 @final
 class Proposer:
-    """Makes proposals in one space. What it keeps between calls is a cache.
+    """Makes proposals in one space; designs and encodings are kept between calls as a cache.
 
     Args:
         space: The search space.
@@ -110,7 +108,7 @@ class Proposer:
         self._features = Features(space)
         self._surrogates = Surrogates(self._features, strategy.kernel)
         self._rows: dict[int, tuple[Params, Array]] = {}
-        self._start = start or self._designed
+        self._start = start or self._design_point
         self._design: Array | None = None
 
     def propose(
@@ -133,13 +131,13 @@ class Proposer:
         if number < self._n_initial:
             u = self._initial(number - len(strategy.initial_points), taken, rng)
         else:
-            u = self._chosen(observations, known, pending, taken, rng)
+            u = self._best_by_acquisition(observations, known, pending, taken, rng)
         if u is None:
             u = self._encoded.random(1, rng)[0]
         return self._decode(u)
 
     def within(self, places: Mapping[str, Array]) -> "Proposer":
-        """One that proposes from these places of the cube alone, and learns from all.
+        """A proposer that learns from all points and proposes from these places alone.
 
         Args:
             places: For each parameter that is not free the places it may take, ascending.
@@ -152,7 +150,7 @@ class Proposer:
         return narrowed
 
     def surrogate(self, observations: Sequence[Observation]) -> FittedSurrogate:
-        """The model of what is known, in units of the values told.
+        """The surrogate of the objective, in units of the observed values.
 
         Raises:
             ValueError: If no observation has a finite value.
@@ -166,7 +164,7 @@ class Proposer:
             return u
         return best_point(self._encoded, partial(_anywhere, rng), u[None], taken, rng)
 
-    def _designed(self, index: int) -> Array:
+    def _design_point(self, index: int) -> Array:
         if self._design is None:
             self._design = self._new_design()
         point: Array = self._design[index]
@@ -181,7 +179,7 @@ class Proposer:
             return draw(n, self._encoded.d, rng)
         return np.vstack([np.full(self._encoded.d, 0.5), draw(n - 1, self._encoded.d, rng)])
 
-    def _chosen(
+    def _best_by_acquisition(
         self,
         observations: Sequence[Observation],
         known: Array,
@@ -227,7 +225,7 @@ class Proposer:
         try:
             return self._space.decode(u[None])[0]
         except SpaceError:
-            return self._space.decode(self._encoded.filled(u[None]))[0]
+            return self._space.decode(self._encoded.fill_inactive(u[None]))[0]
 
 
 def _usual_count(space: Space) -> int:

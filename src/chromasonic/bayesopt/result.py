@@ -16,9 +16,8 @@ import numpy as np
 from chromasonic.bayesopt.analysis.convergence import Convergence, estimate_regret_left
 from chromasonic.bayesopt.analysis.importance import ParameterImportance, parameter_importance
 from chromasonic.bayesopt.analysis.stopping import StoppedBy
-from chromasonic.bayesopt.optimizer import Optimizer, Proposal
-from chromasonic.bayesopt.space import Params, Space, Value
-from chromasonic.bayesopt.surrogate.surrogate import FittedSurrogate
+from chromasonic.bayesopt.space import Space, Value
+from chromasonic.bayesopt.surrogate import FittedSurrogate, Observation, Outcome, fit_surrogate
 
 # A random stream of its own, beside those of proposals and of the expected gain.
 _REGRET = 2
@@ -81,7 +80,7 @@ class OptimizationResult:
         Raises:
             ValueError: If nothing was evaluated.
         """
-        return self._loss_surrogate.negated() if self.maximize else self._loss_surrogate
+        return self._loss_surrogate.negate() if self.maximize else self._loss_surrogate
 
     @cached_property
     def convergence(self) -> Convergence:
@@ -105,21 +104,16 @@ class OptimizationResult:
 
     @cached_property
     def _loss_surrogate(self) -> FittedSurrogate:
-        optimizer = Optimizer(self.space, seed=self.seed, **self.settings)
         losses = losses_of(self.y_observed, self.maximize)
-        for params, loss in zip(self.X_observed, losses, strict=True):
-            tell_finite_loss(optimizer, params, loss)
-        return optimizer.surrogate()
+        observations = [
+            Observation(
+                number, params, Outcome.COMPLETED if math.isfinite(loss) else Outcome.FAILED, loss
+            )
+            for number, (params, loss) in enumerate(zip(self.X_observed, losses, strict=True))
+        ]
+        return fit_surrogate(self.space, observations, self.settings["kernel"])
 
 
 def losses_of(y: Sequence[float], maximize: bool) -> list[float]:
     """The values as they are minimised; nan where they are not finite."""
     return [(-v if maximize else v) if math.isfinite(v) else math.nan for v in y]
-
-
-def tell_finite_loss(optimizer: Optimizer, point: Proposal | Params, loss: float) -> None:
-    """Tells the optimizer a loss; nan is a failure."""
-    if math.isfinite(loss):
-        optimizer.tell(point, loss)
-    else:
-        optimizer.tell(point, failed=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from chromasonic.bayesopt.analysis.importance import Effect
+from chromasonic.bayesopt.analysis.interval import Interval
 from chromasonic.tuning.records import SearchResult, TrialRecord
 from chromasonic.tuning.search_folder import SearchFolder
 
@@ -237,7 +237,7 @@ def _rank_lines(rank: int, trial: TrialRecord, name: str) -> list[str]:
     return [*lines, *(f"    {name}: {_value(value)}" for name, value in trial.params.items())]
 
 
-def _share(effect: Effect) -> str:
+def _share(effect: Interval) -> str:
     return f"{effect.estimate:.2f} ({effect.low:.2f} to {effect.high:.2f})"
 
 

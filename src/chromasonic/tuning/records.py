@@ -16,7 +16,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from chromasonic.bayesopt import Space, parameter_importance
-from chromasonic.bayesopt.analysis.importance import Effect
+from chromasonic.bayesopt.analysis.interval import Interval
 from chromasonic.bayesopt.space import Value
 from chromasonic.errors import StudyError
 from chromasonic.tuning.endings import Ending
@@ -160,8 +160,8 @@ class Importance:
     """
 
     name: str
-    main: Effect
-    total: Effect
+    main: Interval
+    total: Interval
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,10 +9,10 @@ from chromasonic.bayesopt import Float, Space
 from chromasonic.bayesopt.analysis.convergence import (
     AverageConvergence,
     Convergence,
-    Estimate,
     best_so_far,
     estimate_regret_left,
 )
+from chromasonic.bayesopt.analysis.interval import Interval, student_interval
 
 # The total improvement is 10; 4.05 is within 1 % of it, 4.5 within 10 %.
 COURSE = [14.0, 16.0, 9.0, 4.5, 5.0, 4.05, 7.0, 4.0, 6.0]
@@ -85,7 +85,7 @@ def test_a_tolerance_must_be_a_proper_share(tolerance):
 
 def test_the_interval_of_a_mean_holds_it_as_often_as_it_says():
     rng = np.random.default_rng(0)
-    estimates = [Estimate.of(rng.exponential(size=8)) for _ in range(2000)]
+    estimates = [student_interval(rng.exponential(size=8)) for _ in range(2000)]
     held = np.mean([estimate.low <= 1 <= estimate.high for estimate in estimates])
     # Of a skewed distribution with 8 values Student's interval holds a little less.
     assert 0.88 < held < 0.96
@@ -93,8 +93,8 @@ def test_the_interval_of_a_mean_holds_it_as_often_as_it_says():
 
 def test_the_interval_of_five_values_is_that_of_the_tables():
     """Student's t for 4 degrees of freedom is 2.7764; the values' deviation is sqrt(2.5)."""
-    estimate = Estimate.of([1, 2, 3, 4, 5])
-    assert estimate.mean == 3
+    estimate = student_interval([1, 2, 3, 4, 5])
+    assert estimate.estimate == 3
     assert (estimate.low, estimate.high) == pytest.approx((1.0368, 4.9632), abs=1e-4)
 
 
@@ -103,17 +103,17 @@ def test_an_average_of_runs_keeps_the_last_value_of_those_that_ended_early():
     average = AverageConvergence.of(runs)
     assert average.n_runs == 3
     assert average.best_so_far[0].tolist() == [4, 3, 2.5]
-    assert average.best_value.mean == 2.5
-    assert average.best_iteration.mean == 2.5
+    assert average.best_value.estimate == 2.5
+    assert average.best_iteration.estimate == 2.5
     assert average.regret_left is None
     assert average.best_so_far[1, 0] < 4 < average.best_so_far[2, 0]
 
 
 def test_an_average_of_one_run_has_no_interval():
-    average = AverageConvergence.of([Convergence.of(COURSE, regret_left=Estimate(2.0, 1.0, 3.0))])
-    assert average.iterations_to_convergence.mean == 6
+    average = AverageConvergence.of([Convergence.of(COURSE, regret_left=Interval(2.0, 1.0, 3.0))])
+    assert average.iterations_to_convergence.estimate == 6
     assert math.isnan(average.iterations_to_convergence.low)
-    assert average.regret_left.mean == 2.0
+    assert average.regret_left.estimate == 2.0
     with pytest.raises(ValueError, match="at least one run"):
         AverageConvergence.of([])
 
@@ -133,7 +133,7 @@ def test_the_regret_left_is_the_distance_to_the_minimum_the_model_expects():
     regret = estimate_regret_left(
         Line(), space, [{"x": 0.5}, {"x": 0.8}], np.random.default_rng(0)
     )
-    assert regret.mean == pytest.approx(0.5, abs=0.01)
+    assert regret.estimate == pytest.approx(0.5, abs=0.01)
     assert (regret.low, regret.high) == pytest.approx((0.4, 0.6), abs=0.02)
     with pytest.raises(ValueError, match="at least one point"):
         estimate_regret_left(Line(), space, [], np.random.default_rng(0))

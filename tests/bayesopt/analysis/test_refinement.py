@@ -13,13 +13,13 @@ from chromasonic.bayesopt import (
     Space,
     parameter_importance,
 )
-from chromasonic.bayesopt.analysis.importance import Effect
+from chromasonic.bayesopt.analysis.interval import Interval
 from chromasonic.bayesopt.analysis.refinement import Action, refine
 from chromasonic.errors import SpaceError
 
-MATTERS = Effect(0.5, 0.3, 0.7)
-MAY_MATTER = Effect(0.0, 0.0, 0.2)
-IDLE = Effect(0.0, 0.0, 0.03)
+MATTERS = Interval(0.5, 0.3, 0.7)
+MAY_MATTER = Interval(0.0, 0.0, 0.2)
+IDLE = Interval(0.0, 0.0, 0.03)
 
 UNIT = Float(0.0, 10.0)
 

@@ -50,8 +50,8 @@ def test_random_points_are_spread_as_those_of_the_space():
 def test_moved_points_lie_in_the_space_and_differ_from_where_they_started():
     encoded, rng = EncodedSpace(MIXED), np.random.default_rng(1)
     U = encoded.random(300, rng)
-    moved = encoded.moved(U, np.full(300, 0.05), rng)
-    np.testing.assert_allclose(encoded.snap(encoded.filled(moved)), moved, atol=1e-12)
+    moved = encoded.perturb(U, np.full(300, 0.05), rng)
+    np.testing.assert_allclose(encoded.snap(encoded.fill_inactive(moved)), moved, atol=1e-12)
     same = (moved == U) | (np.isnan(moved) & np.isnan(U))
     # A category may be drawn again, and a column may be inactive; a number always moves.
     assert same.all(axis=1).mean() < 0.3
@@ -61,14 +61,14 @@ def test_moved_points_lie_in_the_space_and_differ_from_where_they_started():
 def test_an_integer_moves_by_at_least_one_step():
     encoded = EncodedSpace(Space({"n": Integer(0, 9)}))
     U = np.full((50, 1), 0.45)
-    moved = encoded.moved(U, np.full(50, 1e-6), np.random.default_rng(2))
+    moved = encoded.perturb(U, np.full(50, 1e-6), np.random.default_rng(2))
     assert set(np.round(moved.ravel(), 2)) == {0.35, 0.55}
 
 
 def test_neighbours_are_all_points_that_differ_in_one_place():
     encoded = EncodedSpace(SMALL)
     u = SMALL.encode([{"a": "x", "b": 2, "c": 4}])[0]
-    points = SMALL.decode(encoded.filled(encoded.neighbours(u)))
+    points = SMALL.decode(encoded.fill_inactive(encoded.neighbours(u)))
     expected = [{"a": "y", "b": 2, "c": 4}, {"a": "z", "c": 4}]
     expected += [{"a": "x", "b": b, "c": 4} for b in (1, 3)]
     expected += [{"a": "x", "b": 2, "c": c} for c in (1, 2, 8)]
@@ -77,7 +77,7 @@ def test_neighbours_are_all_points_that_differ_in_one_place():
 
 def test_all_points_of_a_small_space_come_once_each():
     encoded = EncodedSpace(SMALL)
-    points = SMALL.decode(encoded.filled(encoded.all_points()))
+    points = SMALL.decode(encoded.fill_inactive(encoded.all_points()))
     assert len(points) == len({json.dumps(point) for point in points}) == 2 * 3 * 4 + 4
     assert encoded.n_points == 3 * 3 * 4
 

@@ -9,8 +9,8 @@ from chromasonic.bayesopt.surrogate.surrogate import (
     SurrogateModel,
     _informative,
     fitted_length,
-    targets_of,
 )
+from chromasonic.bayesopt.surrogate.targets import targets_of
 
 LINE = Space({"x": Float(0.0, 1.0)})
 

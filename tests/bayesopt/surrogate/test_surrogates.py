@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from chromasonic.bayesopt import Float, Space
+from chromasonic.bayesopt import Float, Optimizer, Space, fit_surrogate
 from chromasonic.bayesopt.gp.features import Features
 from chromasonic.bayesopt.surrogate.observations import Observation, Outcome
 from chromasonic.bayesopt.surrogate.surrogates import Surrogates
@@ -94,3 +94,26 @@ def test_anchors_are_the_best_that_keep_the_constraints():
 def test_a_surrogate_needs_a_value():
     with pytest.raises(ValueError, match="at least one finite value"):
         surrogates().surrogate(observed(lambda u: 1.0, failed=lambda u: True), POINTS)
+
+
+def test_the_fitted_surrogate_is_that_of_an_optimizer_that_was_told_the_same():
+    optimizer = Optimizer(PLANE, seed=3)
+    for number in range(12):
+        proposal = optimizer.ask()
+        x, y = proposal.params["x"], proposal.params["y"]
+        if number == 5:
+            optimizer.tell(proposal, failed=True)
+        elif number == 8:
+            optimizer.report(proposal, 1, x + 0.5)
+            optimizer.tell(proposal, pruned=True)
+        else:
+            optimizer.report(proposal, 1, x + y + 0.5)
+            optimizer.tell(proposal, x + y**2)
+    expected = optimizer.surrogate().predict(POINTS, return_std=True)
+    fitted = fit_surrogate(PLANE, optimizer.observations)
+    np.testing.assert_array_equal(fitted.predict(POINTS, return_std=True), expected)
+
+
+def test_a_surrogate_needs_a_finite_value():
+    with pytest.raises(ValueError, match="needs at least one finite value"):
+        fit_surrogate(PLANE, [Observation(0, {"x": 0.5, "y": 0.5}, Outcome.FAILED)])

@@ -14,11 +14,15 @@ Symbols:
              expected improvement
 """
 
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import erfcx, log_ndtr
+
+from chromasonic.bayesopt.gp.features import Features
+from chromasonic.bayesopt.gp.posterior import Posterior
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -259,3 +263,60 @@ def acquisition_named(name: str) -> Score:
             f"acquisition must be one of {', '.join(map(repr, ACQUISITIONS))}, but got {name!r}."
         )
     return ACQUISITIONS[name]
+
+
+_LEAST_STD = 1e-9
+
+
+@dataclass(frozen=True)
+class AcquisitionFunction:
+    """The acquisition over the unit cube, to be maximised.
+
+    Attributes:
+        features: From points to what the posterior knows.
+        posterior: Of the objective.
+        best: What improvement is measured against, in the posterior's units.
+        acquisition: 'log_ei' or 'ei' (which have the same maximum), 'pi', 'ucb' or 'lcb'.
+        xi: How far below `best` a value must fall to count, for ei, log_ei and pi.
+        kappa: Standard deviations below the mean, for ucb and lcb.
+        constraints: Posteriors of constraints, each kept where its value is at most 0.
+    """
+
+    features: Features
+    posterior: Posterior | None
+    best: float
+    acquisition: str = "log_ei"
+    xi: float = 0.0
+    kappa: float = 2.0
+    constraints: tuple[tuple[Posterior, float], ...] = field(default=())
+
+    def __call__(self, U: Matrix) -> Vector:
+        """The score of each point, shape (n,)."""
+        Z = self.features(U)
+        score = np.zeros(len(U))
+        if self.posterior is not None:
+            score += self._scores(*self.posterior.mean_and_std(Z)).score
+        for posterior, limit in self.constraints:
+            mean, std = posterior.mean_and_std(Z)
+            score += log_ndtr((limit - mean) / np.maximum(std, _LEAST_STD))
+        return score
+
+    def with_gradient(self, U: Matrix) -> tuple[Vector, Matrix]:
+        """The scores, (n,), and their gradients by the numbers among the columns, (n, d)."""
+        Z = self.features(U)
+        score, gradient = np.zeros(len(U)), np.zeros_like(Z)
+        if self.posterior is not None:
+            mean, std, by_mean, by_std = self.posterior.with_gradient(Z)
+            score, slope_mean, slope_std = self._scores(mean, std)
+            gradient = slope_mean[:, None] * by_mean + slope_std[:, None] * by_std
+        for posterior, limit in self.constraints:
+            mean, std, by_mean, by_std = posterior.with_gradient(Z)
+            z = (limit - mean) / std
+            score = score + log_ndtr(z)
+            slope = (log_ndtr_slope(z) / std)[:, None]
+            gradient -= slope * (by_mean + z[:, None] * by_std)
+        return score, self.features.pull_back(U, gradient)
+
+    def _scores(self, mean: Vector, std: Vector) -> Scores:
+        score = acquisition_named(self.acquisition)
+        return score(mean, np.maximum(std, _LEAST_STD), self.best, xi=self.xi, kappa=self.kappa)

@@ -96,14 +96,14 @@ def best_point(
         if not len(top.U):
             break
         starts = np.repeat(top.U, effort.n_moves, axis=0)
-        moves = [encoded.moved(starts, width * rng.exponential(size=len(starts)), rng)]
+        moves = [encoded.perturb(starts, width * rng.exponential(size=len(starts)), rng)]
         if discrete:
             moves += [encoded.neighbours(u) for u in top.U]
         climbed = _Ranked.of(np.vstack(moves), score, encoded, taken, effort.n_climbers)
-        top = top.merged(climbed, encoded, effort.n_climbers)
+        top = top.merge(climbed, encoded, effort.n_climbers)
     if ascend is not None and len(top.U) and encoded.continuous.any():
-        higher = encoded.snap(encoded.filled(ascend(top.U[: effort.n_ascents])))
-        top = top.merged(_Ranked.of(higher, score, encoded, taken, 1), encoded, 1)
+        higher = encoded.snap(encoded.fill_inactive(ascend(top.U[: effort.n_ascents])))
+        top = top.merge(_Ranked.of(higher, score, encoded, taken, 1), encoded, 1)
     return _first(top) if len(top.U) else _untaken(encoded, score, taken)
 
 
@@ -171,15 +171,15 @@ class _Ranked:
             return cls(U, np.empty(0))
         values = score(U)
         values = np.where(np.isnan(values), -np.inf, values)
-        return cls._chosen(U, values, encoded, set(taken), at_most)
+        return cls._select(U, values, encoded, set(taken), at_most)
 
-    def merged(self, other: "_Ranked", encoded: EncodedSpace, at_most: int) -> "_Ranked":
+    def merge(self, other: "_Ranked", encoded: EncodedSpace, at_most: int) -> "_Ranked":
         """The best of both."""
         U, values = np.vstack([self.U, other.U]), np.concatenate([self.values, other.values])
-        return self._chosen(U, values, encoded, set(), at_most)
+        return self._select(U, values, encoded, set(), at_most)
 
     @classmethod
-    def _chosen(
+    def _select(
         cls, U: Array, values: Array, encoded: EncodedSpace, seen: set[bytes], at_most: int
     ) -> "_Ranked":
         order = np.argsort(-values, kind="stable")
@@ -204,7 +204,7 @@ def _around(encoded: EncodedSpace, anchors: Array, n: int, rng: np.random.Genera
     """Moves of the anchors, narrow and wide, the first anchors more often."""
     which = np.minimum(rng.geometric(0.4, size=n) - 1, len(anchors) - 1)
     widths = 10.0 ** rng.uniform(-2.5, -0.3, size=n)
-    return encoded.moved(anchors[which], widths, rng)
+    return encoded.perturb(anchors[which], widths, rng)
 
 
 def _untaken(encoded: EncodedSpace, score: Score, taken: Set[bytes]) -> Array | None:

@@ -12,36 +12,14 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import stdtrit
 
 from chromasonic.bayesopt.acquisition.functions import Vector
+from chromasonic.bayesopt.analysis.interval import CONFIDENCE, Interval, student_interval
 from chromasonic.bayesopt.analysis.stopping import JointSurrogate, candidates, gains
 from chromasonic.bayesopt.space import Params, Space
 from chromasonic.bayesopt.space.encoded import EncodedSpace
 
 TOLERANCE = 0.01
-_CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A mean and the ends of its 95 % interval; the ends are nan where one value is all."""
-
-    mean: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, values: ArrayLike) -> Self:
-        """The mean of independent values, with Student's interval; nan values are left out."""
-        known = np.asarray(values, dtype=float)
-        known = known[np.isfinite(known)]
-        n = len(known)
-        if n < 2:
-            return cls(float(known[0]) if n else np.nan, np.nan, np.nan)
-        quantile = float(stdtrit(n - 1, 0.5 + _CONFIDENCE / 2))
-        mean, margin = float(known.mean()), quantile * float(known.std(ddof=1)) / np.sqrt(n)
-        return cls(mean, mean - margin, mean + margin)
 
 
 @dataclass(frozen=True)
@@ -68,7 +46,7 @@ class Convergence:
     iterations_to_convergence: int | None
     improvement_per_iteration: float
     improvement_rate: float
-    regret_left: Estimate | None = None
+    regret_left: Interval | None = None
     tolerance: float = TOLERANCE
 
     @classmethod
@@ -78,7 +56,7 @@ class Convergence:
         *,
         maximize: bool = False,
         tolerance: float = TOLERANCE,
-        regret_left: Estimate | None = None,
+        regret_left: Interval | None = None,
     ) -> Self:
         """The course of a run.
 
@@ -137,12 +115,12 @@ class AverageConvergence:
     """
 
     n_runs: int
-    best_value: Estimate
-    best_iteration: Estimate
-    iterations_to_convergence: Estimate
-    improvement_per_iteration: Estimate
-    improvement_rate: Estimate
-    regret_left: Estimate | None
+    best_value: Interval
+    best_iteration: Interval
+    iterations_to_convergence: Interval
+    improvement_per_iteration: Interval
+    improvement_rate: Interval
+    regret_left: Interval | None
     best_so_far: Vector = field(compare=False)
 
     @classmethod
@@ -155,18 +133,20 @@ class AverageConvergence:
         if not runs:
             raise ValueError("an average needs at least one run, but got none.")
         length = max(len(run.best_so_far) for run in runs)
-        curves = np.array([_lengthened(run.best_so_far, length) for run in runs])
-        regrets = [run.regret_left.mean for run in runs if run.regret_left is not None]
-        points = [Estimate.of(column) for column in curves.T]
+        curves = np.array([_extend_to(run.best_so_far, length) for run in runs])
+        regrets = [run.regret_left.estimate for run in runs if run.regret_left is not None]
+        points = [student_interval(column) for column in curves.T]
         return cls(
             n_runs=len(runs),
-            best_value=Estimate.of(curves[:, -1] if length else []),
+            best_value=student_interval(curves[:, -1] if length else []),
             best_iteration=_mean_of([run.best_iteration for run in runs]),
             iterations_to_convergence=_mean_of([run.iterations_to_convergence for run in runs]),
-            improvement_per_iteration=Estimate.of([run.improvement_per_iteration for run in runs]),
-            improvement_rate=Estimate.of([run.improvement_rate for run in runs]),
-            regret_left=Estimate.of(regrets) if len(regrets) == len(runs) else None,
-            best_so_far=np.array([[p.mean, p.low, p.high] for p in points]).reshape(-1, 3).T,
+            improvement_per_iteration=student_interval(
+                [run.improvement_per_iteration for run in runs]
+            ),
+            improvement_rate=student_interval([run.improvement_rate for run in runs]),
+            regret_left=student_interval(regrets) if len(regrets) == len(runs) else None,
+            best_so_far=np.array([[p.estimate, p.low, p.high] for p in points]).reshape(-1, 3).T,
         )
 
 
@@ -186,7 +166,7 @@ def best_so_far(y: ArrayLike, *, maximize: bool = False) -> Vector:
 
 def estimate_regret_left(
     surrogate: JointSurrogate, space: Space, observed: Sequence[Params], rng: np.random.Generator
-) -> Estimate:
+) -> Interval:
     """Expected regret of the best known point, if the model is right.
 
     In draws of the noiseless objective from the surrogate, the value of the point with the
@@ -207,16 +187,16 @@ def estimate_regret_left(
     X_observed = space.encode(observed)
     X = candidates(EncodedSpace(space), surrogate, X_observed, rng)
     regrets = gains(surrogate, X, len(X_observed), rng).max(axis=1)
-    tail = (1 - _CONFIDENCE) / 2
+    tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(regrets, [tail, 1 - tail])
-    return Estimate(float(regrets.mean()), float(low), float(high))
+    return Interval(float(regrets.mean()), float(low), float(high))
 
 
-def _lengthened(curve: Vector, length: int) -> Vector:
+def _extend_to(curve: Vector, length: int) -> Vector:
     if not len(curve):
         return np.full(length, np.nan)
     return np.concatenate([curve, np.full(length - len(curve), curve[-1])])
 
 
-def _mean_of(counts: Sequence[int | None]) -> Estimate:
-    return Estimate.of([np.nan if count is None else count for count in counts])
+def _mean_of(counts: Sequence[int | None]) -> Interval:
+    return student_interval([np.nan if count is None else count for count in counts])

@@ -13,7 +13,8 @@ from enum import StrEnum
 
 from scipy.special import bdtrc
 
-from chromasonic.bayesopt.analysis.importance import MIN_POINTS, Effect
+from chromasonic.bayesopt.analysis.importance import MIN_POINTS
+from chromasonic.bayesopt.analysis.interval import Interval
 from chromasonic.bayesopt.analysis.new_ranges import narrow_range, widen_range
 from chromasonic.bayesopt.space import (
     Categorical,
@@ -25,7 +26,7 @@ from chromasonic.bayesopt.space import (
     Params,
     Value,
 )
-from chromasonic.bayesopt.space.values import among, listed, same
+from chromasonic.bayesopt.space.values import among, reprs, same
 
 DOES_NOT_MATTER = 0.05
 """What surely explains no more of the variance may have any value."""
@@ -101,7 +102,7 @@ Judgement = tuple[Action, str, Parameter]
 
 
 def recommend(
-    parameter: Parameter, values: Values, effect: Effect | None, *, has_children: bool
+    parameter: Parameter, values: Values, effect: Interval | None, *, has_children: bool
 ) -> Judgement:
     """Recommends an action on a parameter, by where its best values lie.
 
@@ -216,7 +217,7 @@ def _standing(parameter: Parameter, values: Values) -> str:
         return f"{best} lie from {_number(low)} to {_number(high)}"
     missing = [choice for choice in parameter.choices if not among(choice, values.best)]
     if missing:
-        return f"{listed(missing)} not among {best}, but not tried often enough to leave out"
+        return f"{reprs(missing)} not among {best}, but not tried often enough to leave out"
     return f"every choice is among {best}"
 
 
@@ -228,7 +229,7 @@ def describe_range(parameter: Parameter) -> str:
         case Ordinal(choices=choices):
             return ", ".join(_number(choice) for choice in choices)
         case Categorical(choices=choices):
-            return listed(choices)
+            return reprs(choices)
         case Fixed(value=value):
             return _number(value)
     raise TypeError(f"no such parameter: {parameter!r}")

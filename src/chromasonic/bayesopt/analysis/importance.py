@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from chromasonic.bayesopt.analysis.interval import Interval
 from chromasonic.bayesopt.gp.covariance import LENGTH_SCALE_BOUNDS, StationaryFamily
 from chromasonic.bayesopt.gp.features import Features
 from chromasonic.bayesopt.gp.hyperparameters import (
@@ -91,37 +92,26 @@ _N_POINTS = 384
 _STEP = 1e-3
 _KERNEL = KERNELS["matern52"]
 _LOW, _HIGH = 0.025, 0.975
-_SURE = 0.95
-
-
-@dataclass(frozen=True)
-class Effect:
-    """A share of the variance of the objective over its space.
-
-    Attributes:
-        estimate: From 0 (nothing) to 1 (everything); 0 where it is more likely nothing than not.
-        low: Lower end of the 95 % interval; 0 unless the data need the parameter.
-        high: Upper end: how much it may be if they do.
-    """
-
-    estimate: float
-    low: float
-    high: float
+_LEAST_PROBABILITY = 0.95
 
 
 @dataclass(frozen=True)
 class ParameterImportance:
-    """Main and total effect of a parameter, or of a group.
+    """Main and total effect of a parameter, or of a group: shares of the objective's variance.
+
+    The estimate of an effect is from 0 (nothing) to 1 (everything), and 0 where it is more
+    likely nothing than not. Its lower end is 0 unless the data need the parameter; the upper end
+    is how much it may be if they do.
 
     Attributes:
         names: The parameters.
-        main: What they explain alone.
+        main: The share that they explain alone.
         total: The same and what they explain together with others.
     """
 
     names: tuple[str, ...]
-    main: Effect
-    total: Effect
+    main: Interval
+    total: Interval
 
 
 def parameter_importance(
@@ -145,7 +135,7 @@ def parameter_importance(
             them.
         X_observed: What was evaluated. Of more than `MAX_POINTS`, evenly picked ones are used.
         y_observed: Their values; those that are not finite are left out.
-        groups: Names that are recommend together; None: each parameter alone. Constants are left
+        groups: Names that are judged together; None: each parameter alone. Constants are left
             out of the answer.
         maximize: Whether higher is better.
         seed: Of the functions drawn.
@@ -183,7 +173,7 @@ def parameter_importance(
     if not (groups_that_vary and z.any()):
         return None
     study = _Study(space, space.encode([X_observed[i] for i in kept]), z, seed)
-    if study.probability_that_any_matters() < _SURE:
+    if study.probability_that_any_matters() < _LEAST_PROBABILITY:
         return None
     found = [study.importance(group) for group in groups_that_vary]
     return sorted(found, key=lambda i: (i.total.estimate, i.total.high), reverse=True)
@@ -313,7 +303,7 @@ def _without(theta: Array, left_out: NDArray[np.bool_]) -> Array:
     return changed
 
 
-def _effect(shares: Array, matters: float) -> Effect:
+def _effect(shares: Array, matters: float) -> Interval:
     """Quantiles of shares that are 0 unless the parameter matters; the last of those if it does.
 
     Source: Barbieri and Berger (2004), Optimal predictive model selection, for the median: what
@@ -324,7 +314,7 @@ def _effect(shares: Array, matters: float) -> Effect:
     low, middle = np.where(present > 0.0, np.quantile(shares, present), 0.0)
     # An integral by points may fall a little outside of what is possible.
     ends = np.clip([middle, low, np.quantile(shares, _HIGH)], 0.0, 1.0)
-    return Effect(*ends.tolist())
+    return Interval(*ends.tolist())
 
 
 def _check_groups(space: Mapping[str, object], groups: Sequence[tuple[str, ...]]) -> None:

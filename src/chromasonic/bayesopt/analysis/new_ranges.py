@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 from chromasonic.bayesopt.space import Float, Integer, Ordinal, Parameter
-from chromasonic.bayesopt.space.parameter import clipped
+from chromasonic.bayesopt.space.parameter import clip_to_unit
 from chromasonic.errors import SpaceError
 
 
@@ -39,7 +39,7 @@ def narrow_range(parameter: Parameter, low: float, high: float) -> Parameter | N
 def _narrow_bounds(parameter: Parameter, low: float, high: float) -> Parameter:
     match parameter:
         case Float(step=None):
-            return _shorter(parameter, clipped(low), clipped(high))
+            return _shorter(parameter, clip_to_unit(low), clip_to_unit(high))
         case Float() | Integer():
             step = parameter.step or 1
             start, end = (
@@ -116,15 +116,15 @@ def _longer(parameter: Float, upwards: bool) -> Float | None:
     if distance <= 0:
         return None
     if upwards:
-        return replace(parameter, high=_rounded(parameter.high + distance))
-    low = _rounded(parameter.low - distance)
+        return replace(parameter, high=_round_off(parameter.high + distance))
+    low = _round_off(parameter.low - distance)
     # There is no smaller number above 0 than the smallest one.
     return None if low <= 0 < parameter.low else replace(parameter, low=low)
 
 
 def _with_more_steps(parameter: Float | Integer, upwards: bool) -> Parameter | None:
     low, high, step = (_exact(n) for n in (parameter.low, parameter.high, parameter.step or 1))
-    count = max(1, int(_exact(_rounded(_as_much_again(parameter, upwards))) / step))
+    count = max(1, int(_exact(_round_off(_as_much_again(parameter, upwards))) / step))
     room = _room(low, high, upwards)
     if room != math.inf:
         count = min(count, math.ceil(Fraction(room) / step) - 1)
@@ -196,6 +196,6 @@ def _exact(number: float) -> Fraction:
     return Fraction(repr(number))
 
 
-def _rounded(number: float) -> float:
+def _round_off(number: float) -> float:
     """The number without what rounding has left on it: 0.3, not 0.1 + 0.2."""
     return float(f"{number:.12g}")

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from chromasonic.bayesopt.analysis.decisions import Action, Values, describe_range, recommend
-from chromasonic.bayesopt.analysis.importance import Effect
+from chromasonic.bayesopt.analysis.interval import Interval
 from chromasonic.bayesopt.space import Parameter, Params, Space, Value
 from chromasonic.bayesopt.space._conditions import parents_first
 
@@ -37,7 +37,7 @@ def refine(
     space: Space,
     points: Sequence[Params],
     losses: Sequence[float],
-    effects: Mapping[str, Effect] | None,
+    effects: Mapping[str, Interval] | None,
 ) -> list[Decision]:
     """Decides on each parameter, in the order of the space.
 
@@ -75,7 +75,7 @@ def refine(
 
 
 def _with_something_to_search(
-    space: Space, decisions: dict[str, Decision], effects: Mapping[str, Effect]
+    space: Space, decisions: dict[str, Decision], effects: Mapping[str, Interval]
 ) -> dict[str, Decision]:
     """The decisions, but for the most important one where all parameters would be constant."""
     searched = [name for name in space if space[name].n_values != 1]

@@ -112,7 +112,7 @@ def candidates(
         mean, _ = surrogate.predict(X, return_std=True)
         anchors = X[np.argsort(mean, kind="stable")[:_N_ANCHORS]]
         starts = np.repeat(anchors, each, axis=0)
-        X = np.vstack([X, encoded.moved(starts, np.full(len(starts), width), rng)])
+        X = np.vstack([X, encoded.perturb(starts, np.full(len(starts), width), rng)])
     return X
 
 

@@ -6,8 +6,8 @@ from graphlib import CycleError, TopologicalSorter
 
 from chromasonic.bayesopt.space.choices import Categorical, Fixed
 from chromasonic.bayesopt.space.parameter import Parameter
-from chromasonic.bayesopt.space.reading import named
-from chromasonic.bayesopt.space.values import Params, among, listed
+from chromasonic.bayesopt.space.reading import error_of
+from chromasonic.bayesopt.space.values import Params, among, reprs
 from chromasonic.errors import SpaceError
 
 
@@ -80,24 +80,24 @@ def unknown_name(name: object, names: Iterable[str]) -> SpaceError:
     """The error for a name that the space does not have."""
     close = get_close_matches(str(name), names, n=1)
     hint = f"Did you mean {close[0]!r}?" if close else "Check the name."
-    return SpaceError(f"a name must be one of {listed(names)}, but got {name!r}. {hint}")
+    return SpaceError(f"a name must be one of {reprs(names)}, but got {name!r}. {hint}")
 
 
 def _check_condition(name: str, parent: str, parameters: Mapping[str, Parameter]) -> None:
     if parent not in parameters:
-        raise named(name, f"in when, {unknown_name(parent, parameters)}")
+        raise error_of(name, f"in when, {unknown_name(parent, parameters)}")
     above = parameters[parent]
     # A constant may once have had other values: then the condition just never holds.
     if isinstance(above, Fixed):
         return
     if above.n_values is None:
-        raise named(
+        raise error_of(
             name,
             "a parent must have separate values, but "
             f"{parent!r} is continuous. Give it a step or choices.",
         )
     for value in (parameters[name].when or {})[parent]:
         if not above.contains(value):
-            raise named(
+            raise error_of(
                 name, f"in when, {parent!r} must be {above.describe()}, but got {value!r}."
             )

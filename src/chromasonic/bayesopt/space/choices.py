@@ -11,8 +11,8 @@ from chromasonic.bayesopt.space.values import (
     among,
     as_native,
     is_number,
-    listed,
     read_values,
+    reprs,
     same,
 )
 from chromasonic.errors import SpaceError
@@ -70,7 +70,7 @@ class Ordinal(_Listed):
         numbers = [choice for choice in choices if is_number(choice)]
         if len(numbers) < len(choices):
             raise SpaceError(
-                f"ordered choices must be numbers, but got {listed(choices)}. Use Categorical."
+                f"ordered choices must be numbers, but got {reprs(choices)}. Use Categorical."
             )
         self._set(choices=tuple(sorted(numbers)))
 
@@ -81,7 +81,7 @@ class Ordinal(_Listed):
 
     def describe(self) -> str:
         """The numbers in words."""
-        return f"one of {listed(self.choices)} (in this order)"
+        return f"one of {reprs(self.choices)} (in this order)"
 
 
 @final
@@ -106,7 +106,7 @@ class Categorical(_Listed):
 
     def describe(self) -> str:
         """The categories in words."""
-        return f"one of {listed(self.choices)} (in no order)"
+        return f"one of {reprs(self.choices)} (in no order)"
 
 
 @final

@@ -62,9 +62,9 @@ class EncodedSpace:
             for column, parameter in enumerate(space.values())
             if isinstance(parameter, Float | Integer) and (parameter.n_values or 0) > _MOST_PLACES
         }
-        self._lay_out([_places(parameter) for parameter in space.values()])
+        self._set_places([_places(parameter) for parameter in space.values()])
 
-    def _lay_out(self, places_by_column: list[Array | None]) -> None:
+    def _set_places(self, places_by_column: list[Array | None]) -> None:
         self._places = places_by_column
         self.continuous = np.array([places is None for places in self._places])
         self.varying = np.flatnonzero([p is None or len(p) > 1 for p in self._places])
@@ -75,7 +75,7 @@ class EncodedSpace:
     def within(self, places: Mapping[int, Array]) -> "EncodedSpace":
         """The points that stand at one of these places in each of these columns, ascending."""
         narrowed = copy(self)
-        narrowed._lay_out([places.get(c, kept) for c, kept in enumerate(self._places)])
+        narrowed._set_places([places.get(c, kept) for c, kept in enumerate(self._places)])
         narrowed._low, narrowed._width = self._low.copy(), self._width.copy()
         for column, kept in places.items():
             narrowed._low[column], narrowed._width[column] = kept[0], kept[-1] - kept[0]
@@ -93,17 +93,17 @@ class EncodedSpace:
                 borders = (places[1:] + places[:-1]) / 2.0
                 snapped[:, column] = places[np.searchsorted(borders, snapped[:, column])]
             elif column in self._fine:
-                snapped[:, column] = _nearest_places(self._fine[column], snapped[:, column])
+                snapped[:, column] = self._fine[column].snap(snapped[:, column])
         for condition in self._conditions:
             snapped[~self._active(condition, snapped), condition.column] = np.nan
         return snapped
 
-    def filled(self, U: Array) -> Array:
+    def fill_inactive(self, U: Array) -> Array:
         """The same points with the middle of the range wherever a parameter is inactive."""
         return np.where(np.isnan(U), 0.5, U)
 
-    def moved(self, U: Array, widths: Array, rng: np.random.Generator) -> Array:
-        """Neighbours, one of each point: a few columns changed, at least one.
+    def perturb(self, U: Array, widths: Array, rng: np.random.Generator) -> Array:
+        """Perturbed points, one of each: a few columns changed, at least one.
 
         Args:
             U: Shape (n, d).
@@ -117,7 +117,7 @@ class EncodedSpace:
         chosen[np.arange(n), rng.integers(len(columns), size=n)] = True
         steps = rng.standard_normal((n, len(columns))) * widths[:, None]
         fresh = rng.random((n, len(columns)))
-        moved = self.filled(U)
+        moved = self.fill_inactive(U)
         for i, column in enumerate(columns):
             rows, places = chosen[:, i], self._places[column]
             if self.categorical[column]:
@@ -141,7 +141,7 @@ class EncodedSpace:
             u: A point.
             at_most: Places tried in a column: the nearest of an order, the first categories.
         """
-        start = self.filled(u[None])[0]
+        start = self.fill_inactive(u[None])[0]
         rows = []
         for column in self.varying:
             places = self._places[column]
@@ -173,7 +173,7 @@ class EncodedSpace:
         return U[list(first.values())]
 
     def keys(self, U: Array) -> list[bytes]:
-        """For each point what only points that count as the same share."""
+        """Keys of the points: equal for points that count as the same."""
         cells = np.rint(np.nan_to_num(U, nan=-1.0) / _SAME).astype(np.int64)
         return [row.tobytes() for row in cells]
 
@@ -195,27 +195,11 @@ def _places(parameter: Parameter) -> Array | None:
     return (np.arange(k) + 0.5) / k
 
 
-def _nearest_places(parameter: Float | Integer, u: Array) -> Array:
-    """The place of the value whose cell holds each u, as `to_unit(from_unit(u))` would say."""
-    k, step = parameter.n_values or 1, parameter.step or 1.0
-    if not parameter.log:
-        cells: Array = np.minimum(np.floor(u * k), k - 1)
-        return (cells + 0.5) / k
-    low, high = parameter.low, parameter.high
-    first = np.log(low) - (np.log(low + step) - np.log(low)) / 2
-    last = np.log(high) + (np.log(high) - np.log(high - step)) / 2
-    target = np.exp(np.minimum(first + u * (last - first), np.log(high)))
-    below = low + step * np.clip(np.floor((target - low) / step), 0, k - 2)
-    values = np.where(target > np.sqrt(below) * np.sqrt(below + step), below + step, below)
-    placed: Array = (np.log(values) - first) / (last - first)
-    return placed
-
-
 def _conditions(space: Space) -> list[_Condition]:
     found = []
     for name in parents_first(dict(space)):
         parents = tuple(
-            (list(space).index(parent), _allowed(space[parent], values))
+            (list(space).index(parent), _condition_places(space[parent], values))
             for parent, values in (space[name].when or {}).items()
         )
         if parents:
@@ -223,7 +207,7 @@ def _conditions(space: Space) -> list[_Condition]:
     return found
 
 
-def _allowed(parent: Parameter, values: Sequence[Value]) -> Array:
+def _condition_places(parent: Parameter, values: Sequence[Value]) -> Array:
     if isinstance(parent, Fixed):
         return np.array([parent.to_unit(parent.value)] if among(parent.value, values) else [])
     return np.array([parent.to_unit(value) for value in values])

@@ -84,7 +84,7 @@ class Parameter(ABC):
             object.__setattr__(self, name, value)
 
 
-def clipped(u: float) -> float:
+def clip_to_unit(u: float) -> float:
     """The place in [0, 1] nearest to `u`.
 
     Raises:
@@ -97,7 +97,7 @@ def clipped(u: float) -> float:
 
 def cell(u: float, k: int) -> int:
     """Index of the one of k equal cells of the unit interval that holds `u`, from 0."""
-    return min(int(clipped(u) * k), k - 1)
+    return min(int(clip_to_unit(u) * k), k - 1)
 
 
 def _listable(attribute: object) -> Any:

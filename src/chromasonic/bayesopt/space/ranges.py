@@ -6,9 +6,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, final
 
-from chromasonic.bayesopt.space.parameter import Parameter, cell, clipped
+import numpy as np
+from numpy.typing import NDArray
+
+from chromasonic.bayesopt.space.parameter import Parameter, cell, clip_to_unit
 from chromasonic.bayesopt.space.values import is_integer, is_number
 from chromasonic.errors import SpaceError
+
+Array = NDArray[np.float64]
 
 # Up to here each value of a grid, logarithmic ones too, finds itself again through a float.
 _LARGEST_INTEGER = 2**40
@@ -27,6 +32,7 @@ class _Range(Parameter):
     low: float
     high: float
     log: bool
+    step: float | None
 
     @abstractmethod
     def value_at(self, index: int) -> float:
@@ -56,7 +62,26 @@ class _Range(Parameter):
                 f"{step!r} for {self.low!r} to {self.high!r}. Use a smaller step."
             )
 
-    def _words(self, kind: str, step: float | None) -> str:
+    def snap(self, u: Array) -> Array:
+        """The places of the values whose cells hold each u: `to_unit(from_unit(u))` at once.
+
+        Args:
+            u: Places in [0, 1], any shape; needs a step.
+        """
+        k, step = self.n_values or 1, self.step or 1.0
+        if not self.log:
+            cells: Array = np.minimum(np.floor(u * k), k - 1)
+            return (cells + 0.5) / k
+        start, end = self._log_borders(k)
+        target = np.exp(np.minimum(start + u * (end - start), np.log(self.high)))
+        below = self.low + step * np.clip(np.floor((target - self.low) / step), 0, k - 2)
+        border = np.sqrt(below) * np.sqrt(below + step)
+        places: Array = (np.log(np.where(target > border, below + step, below)) - start) / (
+            end - start
+        )
+        return places
+
+    def _describe_range(self, kind: str, step: float | None) -> str:
         words = f"{kind} from {self.low!r} to {self.high!r}"
         scale = ", log scale" if self.log else ""
         return f"{words}{scale}" if step is None else f"{words}{scale}, in steps of {step!r}"
@@ -72,7 +97,7 @@ class _Range(Parameter):
             return cell(u, k)
         start, end = self._log_borders(k)
         # The last cell may end beyond the largest float.
-        target = math.exp(min(start + clipped(u) * (end - start), math.log(self.high)))
+        target = math.exp(min(start + clip_to_unit(u) * (end - start), math.log(self.high)))
         spacing = (self.high - self.low) / (k - 1)
         below = min(max(int((target - self.low) / spacing), 0), k - 2)
         # Two roots, for the product of two large values overflows.
@@ -142,7 +167,7 @@ class Float(_Range):
 
     def describe(self) -> str:
         """The range in words."""
-        return self._words("a number", self.step)
+        return self._describe_range("a number", self.step)
 
     def contains(self, value: object) -> bool:
         """True if the value lies in the range and, given a step, on a step."""
@@ -168,7 +193,7 @@ class Float(_Range):
         """The number at `u`."""
         if (k := self.n_values) is not None:
             return self.value_at(self._index_at(u, k))
-        u = clipped(u)
+        u = clip_to_unit(u)
         if u in (0.0, 1.0):
             return self.low if u == 0.0 else self.high
         if self.log:
@@ -219,7 +244,7 @@ class Integer(_Range):
 
     def describe(self) -> str:
         """The range in words."""
-        return self._words("an integer", None if self.step == 1 else self.step)
+        return self._describe_range("an integer", None if self.step == 1 else self.step)
 
     def contains(self, value: object) -> bool:
         """True if the value is an integer of the range and lies on a step."""

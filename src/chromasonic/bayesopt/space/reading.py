@@ -7,7 +7,7 @@ from typing import Any
 from chromasonic.bayesopt.space.choices import Categorical, Fixed, Ordinal
 from chromasonic.bayesopt.space.parameter import Parameter
 from chromasonic.bayesopt.space.ranges import Float, Integer
-from chromasonic.bayesopt.space.values import is_integer, is_number, is_real, listed
+from chromasonic.bayesopt.space.values import is_integer, is_number, is_real, reprs
 from chromasonic.errors import SpaceError
 
 _TYPES: dict[str, type[Parameter]] = {
@@ -16,7 +16,7 @@ _TYPES: dict[str, type[Parameter]] = {
 _LOG_FROM_RATIO = 100  # two decades
 
 
-def named(name: str, problem: object) -> SpaceError:
+def error_of(name: str, problem: object) -> SpaceError:
     """The error that says which parameter has the problem."""
     return SpaceError(f"parameter {name!r}: {problem}")
 
@@ -34,7 +34,7 @@ def parameter_from_bound(name: str, bound: object) -> Parameter:
     try:
         return _read_bound(bound)
     except SpaceError as error:
-        raise named(name, error) from None
+        raise error_of(name, error) from None
 
 
 def parameter_from_dict(name: str, table: Mapping[str, Any]) -> Parameter:
@@ -49,23 +49,23 @@ def parameter_from_dict(name: str, table: Mapping[str, Any]) -> Parameter:
     """
     kind = table.get("type")
     if not isinstance(kind, str) or kind not in _TYPES:
-        raise named(name, f"type must be one of {listed(_TYPES)}, but got {kind!r}.")
+        raise error_of(name, f"type must be one of {reprs(_TYPES)}, but got {kind!r}.")
     attributes = {key: value for key, value in table.items() if key != "type"}
     _check_keys(name, attributes, {f.name: f for f in fields(_TYPES[kind])})
     build: Callable[..., Parameter] = _TYPES[kind]
     try:
         return build(**attributes)
     except SpaceError as error:
-        raise named(name, error) from None
+        raise error_of(name, error) from None
 
 
 def _check_keys(name: str, table: Mapping[str, Any], known: Mapping[str, Field[Any]]) -> None:
     for key in table:
         if key not in known:
-            raise named(name, f"keys must be among {listed(known)}, but got {key!r}. Remove it.")
+            raise error_of(name, f"keys must be among {reprs(known)}, but got {key!r}. Remove it.")
     for key, attribute in known.items():
         if key not in table and attribute.default is MISSING:
-            raise named(name, f"the key {key!r} must be there, but is missing. Add it.")
+            raise error_of(name, f"the key {key!r} must be there, but is missing. Add it.")
 
 
 def _read_bound(bound: object) -> Parameter:

@@ -16,8 +16,12 @@ from chromasonic.bayesopt.space._conditions import (
 )
 from chromasonic.bayesopt.space.choices import Fixed
 from chromasonic.bayesopt.space.parameter import Parameter
-from chromasonic.bayesopt.space.reading import named, parameter_from_bound, parameter_from_dict
-from chromasonic.bayesopt.space.values import Params, Value, listed
+from chromasonic.bayesopt.space.reading import (
+    error_of,
+    parameter_from_bound,
+    parameter_from_dict,
+)
+from chromasonic.bayesopt.space.values import Params, Value, reprs
 from chromasonic.errors import SpaceError
 
 
@@ -88,7 +92,7 @@ class Space(Mapping[str, Parameter]):
             attributes = dict(table)
             name = attributes.pop("name")
             if name in parameters:
-                raise named(name, "its name must be unique, but comes twice. Rename one.")
+                raise error_of(name, "its name must be unique, but comes twice. Rename one.")
             parameters[name] = parameter_from_dict(name, attributes)
         return cls(parameters)
 
@@ -191,7 +195,7 @@ class Space(Mapping[str, Parameter]):
             if name not in self:
                 raise unknown_name(name, self)
             if not self[name].contains(value):
-                raise named(
+                raise error_of(
                     name,
                     f"it must be {self[name].describe()}, but got {value!r}. To leave that "
                     f"range use with_parameter({name!r}, Fixed({value!r})).",
@@ -236,7 +240,7 @@ class Space(Mapping[str, Parameter]):
         try:
             return self[name].to_unit(value)
         except SpaceError as error:
-            raise named(name, error) from None
+            raise error_of(name, error) from None
 
     def _point(self, row: Sequence[float]) -> dict[str, Value]:
         """The active values at these places."""
@@ -253,21 +257,21 @@ class Space(Mapping[str, Parameter]):
         try:
             return self[name].from_unit(u)
         except SpaceError as error:
-            raise named(name, error) from None
+            raise error_of(name, error) from None
 
     def _wrong_names(self, params: Params, active: set[str]) -> SpaceError:
         for name in params:
             if name not in self:
                 return unknown_name(name, self)
             if name not in active:
-                return named(
+                return error_of(
                     name,
                     f"it is {self[name].describe_with_conditions()}, but got "
                     f"{params[name]!r} where that does not hold. Leave it out.",
                 )
         missing = [name for name in self if name in active and name not in params]
         return SpaceError(
-            f"a point must have a value for every active parameter, but lacks {listed(missing)}. "
+            f"a point must have a value for every active parameter, but lacks {reprs(missing)}. "
             "Add what is missing."
         )
 
@@ -280,7 +284,7 @@ def _check_entry(name: object, parameter: object) -> None:
     if not isinstance(name, str) or not name:
         raise SpaceError(f"a parameter's name must be text, but got {name!r}. Rename it.")
     if not isinstance(parameter, Parameter):
-        raise named(
+        raise error_of(
             name,
             f"it must be a Float, Integer, Ordinal, Categorical or Fixed, but got {parameter!r}. "
             "Space.from_bounds reads plain pairs and lists.",

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from chromasonic.bayesopt.space import Parameter, Space, parameter_from_dict
-from chromasonic.bayesopt.space.reading import named
+from chromasonic.bayesopt.space.reading import error_of
 from chromasonic.bayesopt.space.values import is_integer, is_number
 from chromasonic.errors import SpaceError
 
@@ -84,13 +84,17 @@ def space_to_toml(space: Space, comments: Mapping[str, str] | None = None) -> st
 
 def _read_table(name: str, table: object) -> Parameter:
     if not isinstance(table, dict):
-        raise named(name, f"it must be a table, but got {table!r}. {_hint(name, table)}")
+        raise error_of(name, f"it must be a table, but got {table!r}. {_hint(name, table)}")
     kinds = [kind for kind in ("low", "high", "choices", "value") if kind in table]
     if not kinds or (len(kinds) > 1 and kinds != ["low", "high"]):
         found = " and ".join(kinds) or "none of these"
-        raise named(name, f"a table must hold {_FORM}, but has {found}. Use one of these forms.")
+        raise error_of(
+            name, f"a table must hold {_FORM}, but has {found}. Use one of these forms."
+        )
     if "type" in table:
-        raise named(name, "the type follows from the other keys, but got a key 'type'. Remove it.")
+        raise error_of(
+            name, "the type follows from the other keys, but got a key 'type'. Remove it."
+        )
     if "choices" in table:
         return parameter_from_dict(name, _typed_choices(name, table))
     kind = "fixed" if "value" in table else _kind_of_range(table)
@@ -107,7 +111,7 @@ def _typed_choices(name: str, table: Mapping[str, Any]) -> dict[str, Any]:
     numbers = isinstance(choices, list) and all(is_number(choice) for choice in choices)
     ordered = table.get("ordered", numbers)
     if not isinstance(ordered, bool):
-        raise named(name, f"ordered must be true or false, but got {ordered!r}.")
+        raise error_of(name, f"ordered must be true or false, but got {ordered!r}.")
     kept = {key: value for key, value in table.items() if key != "ordered"}
     return {**kept, "type": "ordinal" if ordered else "categorical"}
 
@@ -149,7 +153,7 @@ def _written(name: str, value: object) -> str:
     if isinstance(value, list):
         return f"[{', '.join(_written(name, item) for item in value)}]"
     if value is None:
-        raise named(name, "a value in TOML must not be None. Use a word such as 'none'.")
+        raise error_of(name, "a value in TOML must not be None. Use a word such as 'none'.")
     return _text(value) if isinstance(value, str) else json.dumps(value)
 
 

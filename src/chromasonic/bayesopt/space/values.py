@@ -84,6 +84,6 @@ def read_values(values: object, what: str) -> tuple[Value, ...]:
     return natives
 
 
-def listed(values: Iterable[object]) -> str:
+def reprs(values: Iterable[object]) -> str:
     """The values in a row, as Python writes them."""
     return ", ".join(repr(value) for value in values)

@@ -6,8 +6,6 @@ Symbols:
     Z   their features, (n, f)
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import final
 
 import numpy as np
@@ -18,9 +16,7 @@ from chromasonic.bayesopt.gp.features import Features
 from chromasonic.bayesopt.gp.hyperparameters import Prior, TrainingData, best_hyperparameters
 from chromasonic.bayesopt.gp.kernels import kernel_named
 from chromasonic.bayesopt.gp.posterior import Posterior
-from chromasonic.bayesopt.surrogate.observations import Observation, Outcome
-from chromasonic.bayesopt.surrogate.partial_curves import estimated_ends
-from chromasonic.bayesopt.surrogate.targets import winsorize_and_standardize
+from chromasonic.bayesopt.surrogate.targets import Targets, TargetsUntil
 
 Array = NDArray[np.float64]
 
@@ -30,52 +26,6 @@ _MOST_FITTED = 100
 _FIT_ITERATIONS = 40
 # Observations crowd where values are good, so that their mean says little of the whole space.
 _MEAN_VARIANCE = 10.0
-# An estimated value is never as sure as a measured one, and never less sure than all of them.
-_ESTIMATE_NOISE = (0.05, 1.0)
-
-
-@dataclass(frozen=True)
-class Targets:
-    """Observations in numbers, in the order of their proposals.
-
-    Attributes:
-        z: Standardised values, pruned and failed ones estimated, shape (n,).
-        extra_noise: Variance of these estimates, shape (n,).
-        measured: Which have a value of their own, shape (n,).
-        shift: Objective value at z = 0.
-        spread: Objective units in one unit of z.
-    """
-
-    z: Array
-    extra_noise: Array
-    measured: NDArray[np.bool_]
-    shift: float
-    spread: float
-
-
-TargetsUntil = Callable[[int], Targets]
-"""From a number of observations to the targets that the first so many of them make."""
-
-
-def targets_of(observations: Sequence[Observation], winsorize: bool = True) -> Targets:
-    """Training targets of the surrogate; a failure is as bad as the worst value.
-
-    Args:
-        observations: In the order of proposals.
-        winsorize: Whether how bad the bad ones are is left out.
-    """
-    measured = np.array([o.succeeded for o in observations], dtype=bool)
-    pruned = np.array([o.outcome is Outcome.PRUNED for o in observations], dtype=bool)
-    y = np.array([o.value if o.succeeded else np.nan for o in observations], dtype=float)
-    extra_noise = np.zeros(len(observations))
-    if pruned.any():
-        stopped = [o for o in observations if o.outcome is Outcome.PRUNED]
-        finished = [o for o in observations if o.succeeded]
-        y[pruned], extra_noise[pruned] = estimated_ends(stopped, finished)
-    found = winsorize_and_standardize(y, winsorize)
-    extra_noise[pruned] = np.clip(extra_noise[pruned] / found.spread**2, *_ESTIMATE_NOISE)
-    extra_noise[np.isnan(extra_noise)] = _ESTIMATE_NOISE[1]
-    return Targets(found.z, extra_noise, measured, found.shift, found.spread)
 
 
 class SurrogateModel:
@@ -187,6 +137,6 @@ class FittedSurrogate:
         Z = self._features(np.asarray(X, dtype=float))
         return self._shift + self._spread * self._posterior.sample(Z, n_samples, rng)
 
-    def negated(self) -> "FittedSurrogate":
+    def negate(self) -> "FittedSurrogate":
         """The model of the objective with the other sign."""
         return FittedSurrogate(self._features, self._posterior, -self._shift, -self._spread)

@@ -14,17 +14,17 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from chromasonic.bayesopt.acquisition.on_cube import AcquisitionFunction
+from chromasonic.bayesopt.acquisition.functions import AcquisitionFunction
 from chromasonic.bayesopt.gp.features import Features
 from chromasonic.bayesopt.gp.posterior import Posterior
+from chromasonic.bayesopt.space import Space
 from chromasonic.bayesopt.surrogate.observations import Observation
-from chromasonic.bayesopt.surrogate.surrogate import (
-    FittedSurrogate,
-    SurrogateModel,
+from chromasonic.bayesopt.surrogate.surrogate import FittedSurrogate, SurrogateModel
+from chromasonic.bayesopt.surrogate.targets import (
     Targets,
     targets_of,
+    winsorize_and_standardize,
 )
-from chromasonic.bayesopt.surrogate.targets import winsorize_and_standardize
 
 Array = NDArray[np.float64]
 
@@ -32,13 +32,33 @@ _Limited = tuple[Posterior, float]
 """A posterior, and the value up to which it is kept."""
 
 
-@final
-class Surrogates:
-    """Models of what is known. What is kept between calls is a cache.
+def fit_surrogate(
+    space: Space, observations: Sequence[Observation], kernel: str = "matern52"
+) -> FittedSurrogate:
+    """The surrogate of the objective that an optimizer over the space has after these.
 
     Args:
-        features: From points of the cube to what kernels compare.
-        kernel: Name of the kernel's shape.
+        space: The search space.
+        observations: In the order of proposals.
+        kernel: 'matern52', 'matern32', 'matern12' or 'rbf'.
+
+    Raises:
+        SpaceError: If an observation is not a point of the space.
+        ValueError: If no observation has a finite value, or there is no such kernel.
+    """
+    known = space.encode([o.params for o in observations])
+    return Surrogates(Features(space), kernel).surrogate(observations, known)
+
+
+@final
+class Surrogates:
+    """Surrogates of the objective, of failures and of constraints in one space.
+
+    Fitted hyperparameters are kept between calls as a cache.
+
+    Args:
+        features: From points of the cube to the features that kernels compare.
+        kernel: Name of the kernel.
     """
 
     def __init__(self, features: Features, kernel: str) -> None:
@@ -47,7 +67,7 @@ class Surrogates:
         self._models: dict[str, SurrogateModel] = {}
 
     def surrogate(self, observations: Sequence[Observation], known: Array) -> FittedSurrogate:
-        """The model of the objective, in units of the values told.
+        """The surrogate of the objective, in units of the observed values.
 
         Args:
             observations: What is known.
@@ -58,11 +78,11 @@ class Surrogates:
         """
         if not any(o.succeeded for o in observations):
             raise ValueError("a surrogate needs at least one finite value. Tell one first.")
-        # Where to look next, how bad the bad points are does not matter; to a reader it does.
+        # A search need not know how bad the bad points are; a reader of predictions does.
         targets = cache(lambda n: targets_of(observations[:n], winsorize=False))
-        posterior = self._model("whole").posterior(self._features(known), targets)
-        told = targets(len(observations))
-        return FittedSurrogate(self._features, posterior, told.shift, told.spread)
+        posterior = self._model("not winsorized").posterior(self._features(known), targets)
+        whole = targets(len(observations))
+        return FittedSurrogate(self._features, posterior, whole.shift, whole.spread)
 
     def acquisition_function(
         self,
@@ -112,7 +132,7 @@ class Surrogates:
         return known[order[:count]]
 
     def _limits(self, observations: Sequence[Observation], known: Array) -> list[_Limited]:
-        """The models of failing and of each constraint, where there is something to learn."""
+        """Posteriors of failure and of each constraint whose values differ."""
         failed = np.array([o.failed for o in observations], dtype=bool)
         limits = [self._limit("failure", known, np.where(failed, 1.0, -1.0))]
         for i in range(max((len(o.constraints) for o in observations), default=0)):

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from chromasonic.bayesopt.analysis.interval import Interval
 from chromasonic.errors import StudyError
 from chromasonic.melody_generation.after_search.finished_search import FinishedSearch
 from chromasonic.melody_generation.after_search.repeats import (
@@ -22,7 +23,6 @@ from chromasonic.melody_generation.after_search.repeats import (
 from chromasonic.melody_generation.trained.evaluation import (
     BOOTSTRAP_SAMPLES,
     PERCENTILES,
-    Interval,
     TuneNats,
     paired_differences,
 )

@@ -11,34 +11,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from chromasonic.bayesopt.analysis.interval import Interval
 from chromasonic.melody_generation.data.vocabulary import IntArray
 
 Floats = NDArray[np.float64]
 
 BOOTSTRAP_SAMPLES = 10_000
 PERCENTILES = (2.5, 97.5)
-
-
-@dataclass(frozen=True)
-class Interval:
-    """An estimate and its 95% interval.
-
-    Attributes:
-        estimate: Point estimate.
-        low: Lower end.
-        high: Upper end.
-    """
-
-    estimate: float
-    low: float
-    high: float
-
-    def to_dict(self) -> dict[str, float]:
-        """Values for JSON."""
-        return {"estimate": self.estimate, "low": self.low, "high": self.high}
-
-    def __str__(self) -> str:
-        return f"{self.estimate:.4f} ({self.low:.4f} to {self.high:.4f})"
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,8 +3,7 @@ import pytest
 from scipy.special import log_ndtr, ndtr
 
 from chromasonic.bayesopt import Categorical, Float, Space
-from chromasonic.bayesopt.acquisition.functions import ACQUISITIONS
-from chromasonic.bayesopt.acquisition.on_cube import AcquisitionFunction
+from chromasonic.bayesopt.acquisition.functions import ACQUISITIONS, AcquisitionFunction
 from chromasonic.bayesopt.gp.covariance import Stationary
 from chromasonic.bayesopt.gp.features import Features
 from chromasonic.bayesopt.gp.hyperparameters import TrainingData
