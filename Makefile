@@ -5,6 +5,9 @@ BIN := .venv/bin
 # One thread a process: more of them would get into each other's way.
 export OMP_NUM_THREADS ?= 1
 
+# Two processes; each file is run by one of them, the slow ones first.
+PYTEST := $(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
+
 .PHONY: demo test check faults format clean
 
 demo: .venv/installed
@@ -15,19 +18,19 @@ demo: .venv/installed
 	$(BIN)/chromasonic generate demo_results/final_model -n 4 --output-dir demo_results/melodies
 
 test: .venv/installed-dev
-	$(BIN)/pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 check: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	$(PYTEST)
 	$(BIN)/sphinx-build --quiet --fail-on-warning --fresh-env docs docs/_build
 
 # Two hundred faults at random moments; what was injected is written down.
 faults: .venv/installed-dev
-	$(BIN)/pytest tests/faults --injections 200 -q --faults-log tests/faults/log.txt
+	$(PYTEST) tests/faults --injections 200 -q --faults-log tests/faults/log.txt
 
 format: .venv/installed-dev
 	$(BIN)/ruff format .

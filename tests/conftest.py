@@ -1,10 +1,12 @@
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from itertools import count
 from pathlib import Path
 
@@ -14,8 +16,91 @@ import pytest
 from hypothesis import settings
 
 # How long an example takes depends on the machine, and no test is about that.
-settings.register_profile("chromasonic", deadline=None)
+settings.register_profile("chromasonic", deadline=None, print_blob=True)
 settings.load_profile("chromasonic")
+
+
+CHRONICLE = pytest.StashKey[list[str]]()
+SEED = pytest.StashKey[int]()
+
+# Files whose tests may run in several processes; every other file is run by one, which builds
+# its fixtures once.
+SPREAD = {"test_faults.py"}
+
+
+def pytest_collection_modifyitems(items):
+    """With several processes: whole files to one process each, the slow ones first."""
+    slow_files = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow_files)
+    for item in items:
+        if item.path.name not in SPREAD:
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+
+
+# Faults that tests inject at random moments, told at the end with the seed that repeats them.
+
+
+def pytest_addoption(parser):
+    parser.addoption("--injections", type=int, default=40, help="How many faults to inject.")
+    parser.addoption("--faults-log", type=Path, help="Where to write what was injected.")
+    parser.addoption("--moments-seed", type=int, help="Of random moments; drawn by default.")
+
+
+@pytest.fixture(scope="session")
+def moments_seed(request):
+    return request.config.stash[SEED]
+
+
+@pytest.fixture
+def random_moments(request, moments_seed):
+    """A generator for moments at which a test does something; a failure shows how to repeat it."""
+    print(f"repeat these moments with --moments-seed {moments_seed}")  # noqa: T201
+    return random.Random(f"{moments_seed} {request.node.nodeid}")
+
+
+@pytest.fixture(scope="session")
+def chronicle(request):
+    """Takes down what was injected and what came of it."""
+    return request.config.stash[CHRONICLE]
+
+
+def pytest_configure(config):
+    # With several processes the first one draws the seed and tells the others.
+    given = getattr(config, "workerinput", {}).get("moments_seed")
+    chosen = config.getoption("--moments-seed") if given is None else given
+    config.stash[SEED] = random.SystemRandom().randrange(10**6) if chosen is None else chosen
+    config.stash[CHRONICLE] = []
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    node.workerinput["moments_seed"] = node.config.stash[SEED]
+
+
+def pytest_sessionfinish(session):
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["chronicle"] = session.config.stash[CHRONICLE]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    node.config.stash[CHRONICLE] += getattr(node, "workeroutput", {}).get("chronicle", [])
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    lines = config.stash[CHRONICLE]
+    if not lines:
+        return
+    seed = config.stash[SEED]
+    repeat = f"the moments are drawn from seed {seed}; repeat them with --moments-seed {seed}"
+    injected = Counter(line.split()[0].strip(",:") for line in lines)
+    counts = ", ".join(f"{count} {kind}" for kind, count in sorted(injected.items()))
+    closing = f"{injected.total()} faults injected and survived: {counts}"
+    terminalreporter.write_line(repeat)
+    terminalreporter.write_line(closing)
+    if file := config.getoption("--faults-log"):
+        file.write_text("\n".join([repeat, *lines, closing]) + "\n", encoding="utf-8")
 
 
 class PostgreSQL:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import re
 import signal
 import sqlite3
@@ -119,10 +118,12 @@ def test_ctrl_c_writes_the_files_says_how_to_go_on_and_exits_with_130(folder, un
     assert without_times(finish(folder, "ctrl-c")) == without_times(uninterrupted)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_files_twice(folder, uninterrupted):
     assert without_times(finish(folder, "again")) == without_times(uninterrupted)
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_quits_at_once(folder):
     with begun(folder, "twice") as process:
         wait_for_trial(process, 1)
@@ -137,17 +138,14 @@ def test_a_second_ctrl_c_quits_at_once(folder):
 
 
 @pytest.mark.slow
-def test_a_killed_search_loses_at_most_the_running_trials(folder):
-    seed = random.randrange(10**6)
-    sys.stdout.write(f"seed of the moments: {seed}\n")
-    moments = random.Random(seed)
+def test_a_killed_search_loses_at_most_the_running_trials(folder, random_moments):
     n_trials = 2 * N_TRIALS  # So many that none of the three has them all.
     whole = finish(folder, "not-killed", n_trials)
     seconds_a_trial = whole["total_time"] / n_trials
     for _ in range(3):
         with begun(folder, "killed", n_trials) as process:
             number = wait_for_trial(process)
-            time.sleep(moments.uniform(0, seconds_a_trial))
+            time.sleep(random_moments.uniform(0, seconds_a_trial))
             process.kill()
             process.wait()
         assert process.returncode == -signal.SIGKILL
@@ -174,6 +172,7 @@ def test_a_second_search_in_the_same_directory_is_refused(folder):
     assert "another one is running there" in second.stderr
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_a_live_line_and_keeps_its_cursor(folder):
     words = command(folder, "terminal", n_trials=500)
     child = pexpect.spawn(words[0], words[1:], encoding="utf-8", timeout=120, dimensions=(40, 160))

@@ -146,6 +146,7 @@ def test_a_search_is_refined_and_goes_on_with_the_command_that_is_shown(search, 
     assert again[again.index("--output-dir") + 1] == "results_refined_2"
 
 
+@pytest.mark.slow
 def test_the_shown_command_keeps_what_the_search_was_told(search, run):
     search("--maximize", "--sampler", "random", "--pruner", "none", objective="mine:gain")
     words = next_command(run("refine", "--from", "results"))
@@ -165,6 +166,7 @@ def test_the_space_goes_where_it_is_wanted(search, run, tmp_path):
     assert words[words.index("--space") + 1] == "my spaces/next.toml"
 
 
+@pytest.mark.slow
 def test_a_search_in_a_database_is_refined_and_gone_on_from(search, run, tmp_path):
     url = sqlite_url(tmp_path / "all.db")
     for name in ("one", "two"):

@@ -21,10 +21,10 @@ def pytest_generate_tests(metafunc):
 
 @pytest.mark.slow
 def test_a_fault_costs_one_trial_at_most(
-    kind, number, tmp_path, reference, chronicle, faults_seed, request
+    kind, number, tmp_path, reference, chronicle, moments_seed, request
 ):
     longest_s, undisturbed = reference
-    rng = random.Random(f"{faults_seed} {kind} {number}")
+    rng = random.Random(f"{moments_seed} {kind} {number}")
     happen, storage = _fault(kind, request)
     with arena_in(tmp_path, storage) as arena:
         before = happen(arena, rng, longest_s)
@@ -36,10 +36,10 @@ def test_a_fault_costs_one_trial_at_most(
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "worker_stopped"])
 def test_a_fault_costs_a_melody_search_one_trial_at_most(
-    kind, tmp_path, melody_reference, chronicle, faults_seed, request
+    kind, tmp_path, melody_reference, chronicle, moments_seed, request
 ):
     longest_s, undisturbed = melody_reference
-    rng = random.Random(f"{faults_seed} melody {kind}")
+    rng = random.Random(f"{moments_seed} melody {kind}")
     happen, storage = _fault(kind, request)
     with arena_in(tmp_path, storage, melody=True) as arena:
         before = happen(arena, rng, longest_s)

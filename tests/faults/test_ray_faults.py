@@ -25,7 +25,7 @@ def n_killed(request):
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_a_node_that_is_killed_costs_no_trial(n_killed, reference, chronicle, faults_seed):
+def test_a_node_that_is_killed_costs_no_trial(n_killed, reference, chronicle, moments_seed):
     _, undisturbed = reference
     pytest.importorskip("ray")
     # Ray puts sockets below it, whose paths must be short.
@@ -39,7 +39,7 @@ def test_a_node_that_is_killed_costs_no_trial(n_killed, reference, chronicle, fa
                 SCRIPT,
                 home,
                 str(n_killed),
-                str(faults_seed),
+                str(moments_seed),
                 str(LONGEST_S),
             ],
             env={**os.environ, "HOME": folder, "TMPDIR": f"{folder}/tmp", "OMP_NUM_THREADS": "1"},

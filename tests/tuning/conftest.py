@@ -250,13 +250,5 @@ def run_child(tmp_path):
 
 
 @pytest.fixture
-def random_moments():
-    """Draws moments; a failure shows the seed that they come from."""
-    seed = random.SystemRandom().randrange(10**6)
-    sys.stdout.write(f"the moments are drawn from seed {seed}\n")
-    return random.Random(seed)
-
-
-@pytest.fixture
 def folder_with_odd_name(tmp_path):
     return tmp_path / "a b%20c?d#e{f}"
