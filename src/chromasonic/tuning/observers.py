@@ -10,7 +10,7 @@ from chromasonic.tuning.records import TrialRecord
 
 
 class Observer:
-    """Hears how a search goes and changes nothing; subclasses override what they need."""
+    """Follows a search without changing it; subclasses override what they need."""
 
     def on_trial_start(self, number: int, params: Mapping[str, Any]) -> None:
         """A trial begins, or continues."""

@@ -23,8 +23,8 @@ def choose_pruner(name: str, num_epochs: int | None) -> BasePruner:
 
     Args:
         name: One of `PRUNERS`.
-        num_epochs: How long a trial runs if nothing ends it, at least 1; None if that is not
-            known, so that the longest trial so far must tell.
+        num_epochs: Epochs of a trial that is not stopped, at least 1; None if that is not known:
+            the longest trial so far is then taken.
 
     Raises:
         ValueError: There is no such pruner.
@@ -36,7 +36,7 @@ def choose_pruner(name: str, num_epochs: int | None) -> BasePruner:
 
 
 class LearningMedianPruner(BasePruner):
-    """A median pruner that learns from the trials themselves how long one is."""
+    """A median pruner that takes the length of a trial from the trials so far."""
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """True if the trial is worse than half of the others were at its epoch."""
@@ -50,7 +50,7 @@ class BeforeTheEnd(BasePruner):
     nothing and lose its value.
 
     Args:
-        pruner: What decides at all other epochs.
+        pruner: The pruner for all other epochs.
     """
 
     def __init__(self, pruner: BasePruner) -> None:

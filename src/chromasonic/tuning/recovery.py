@@ -15,7 +15,7 @@ OUT_OF_MEMORY = "out of memory"
 BAD_CHECKPOINT = "its checkpoint could not be continued"
 
 MOST_TIMES = 3
-"""How often in a row one kind of setback may hit a trial without any progress between."""
+"""Largest number of setbacks of one kind in a row, without progress between."""
 
 MOST_TIMES_OF = {OUT_OF_MEMORY: 1, BAD_CHECKPOINT: 1}
 
@@ -27,7 +27,7 @@ class Setbacks:
         study: The study, which nobody else drives.
         checkpoints: A trial that has saved a further epoch since its last setback has made
             progress, after which the count begins anew.
-        rules: Say whether running out of memory is a setback.
+        rules: Rules of the run: out of memory may be a setback.
     """
 
     def __init__(self, study: Study, checkpoints: CheckpointFolders, rules: TrialRules) -> None:

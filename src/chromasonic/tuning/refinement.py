@@ -42,7 +42,7 @@ def refine_space(result: SearchResult) -> Refinement:
     `earlier=result` to start from the trials that fit it.
 
     Args:
-        result: What the search has found, finished or not.
+        result: Result of the search, finished or not.
 
     Raises:
         StudyError: The result does not tell what was searched.

@@ -10,11 +10,12 @@ class TrialRules:
     """Rules for the trials of one run; another run of the study may have others.
 
     Attributes:
-        deterministic: Whether what a trial is told must not depend on who was faster: with n
-            slots trial k then learns from those up to k - n alone.
+        deterministic: True if proposals must not depend on which trial was faster: with n slots
+            trial k then learns from trials up to k - n alone.
         trial_timeout_s: Seconds a trial may take; None for no limit.
         stall_timeout_s: Seconds a trial may go without the end of an epoch; None for no limit.
-        on_oom: `fail`, or `retry` to try a trial that ran out of memory once more, told so.
+        on_oom: `fail`, or `retry` to try a trial that ran out of memory once more, with
+            `trial.out_of_memory_before` set.
     """
 
     deterministic: bool = True

@@ -61,7 +61,7 @@ class Curves:
 
 @dataclass(frozen=True)
 class Visibility:
-    """The trials that another one may know of: with n slots, trial k knows those up to k - n.
+    """Visibility of trials: with n slots, trial k sees those up to k - n.
 
     What a trial is told then does not depend on which of the others was faster.
 
@@ -86,7 +86,7 @@ class Visibility:
 
 
 class Scheduler(Protocol):
-    """Decides who gets the next epochs."""
+    """Decides which trial gets the next epochs."""
 
     def next_turn(self, seen: Curves) -> Turn | None:
         """The next work of a free slot; None if nothing is left to try."""

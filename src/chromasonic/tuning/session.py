@@ -50,9 +50,9 @@ class SearchPlan:
     """Plan of a search: space, sampler, pruner, storage and fingerprint.
 
     Attributes:
-        space: What is searched.
+        space: The search space.
         num_epochs: The most epochs of a trial; None where that is not known.
-        fingerprint: What must stay the same for the study to go on.
+        fingerprint: Must stay the same for the study to go on.
         output_dir: Where files go; None to keep none.
         study_name: What the user calls the study.
         storage: A database URL or an Optuna storage; None for a file in `output_dir`, or for
@@ -60,8 +60,8 @@ class SearchPlan:
         sampler: A name of `choose_sampler`; `auto` becomes the name of what it stands for.
         pruner: A name of `choose_pruner`.
         seed: Of everything random; None to draw one.
-        initial_points: What a new study tries first.
-        earlier: What an earlier search found, whose trials that fit a new study starts from.
+        initial_points: Points that a new study tries first.
+        earlier: Result of an earlier search; a new study starts from its trials that fit.
         fresh: Begin a new study beside the old one.
         accept_changes: Go on although an acceptable part of the fingerprint has changed.
         description: Kept with the study, and in the result.
@@ -83,9 +83,9 @@ class SearchPlan:
     description: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        # What is wrong with these should be known before anything is opened.
+        # Errors in these are reported before anything is opened.
         choose_sampler(self.sampler, self.space, 0)
-        # What is recorded must still say what was used when `auto` is another one.
+        # The record must name the sampler even if `auto` means another one later.
         object.__setattr__(self, "sampler", sampler_name(self.sampler))
         choose_pruner(self.pruner, self.num_epochs)
         seed: Any = self.seed
@@ -126,7 +126,7 @@ def open_session(
     """Opens the plan's study, for this process alone, while the block runs.
 
     Args:
-        plan: What is searched, and where it is kept.
+        plan: Plan of the search.
         on_warning: Told in one line what must be waited for, such as a database that is away.
 
     Raises:
@@ -181,7 +181,7 @@ def _own_storage(output_dir: Path | None) -> str | BaseStorage:
 
 
 def _begin(study: optuna.Study, plan: SearchPlan) -> None:
-    """Queues the first points of a new study, those only that a driver that died left out."""
+    """Queues the initial points of a new study that are not queued yet."""
     n_queued = len(study.get_trials(deepcopy=False)) - n_trials_from_earlier(study)
     for point in plan.initial_points[n_queued:]:
         study.enqueue_trial(dict(point))
@@ -200,7 +200,7 @@ def _locks(plan: SearchPlan, url: str | BaseStorage) -> list[Path]:
 
 @contextmanager
 def _quiet_optuna() -> Iterator[None]:
-    """Optuna's own lines would stand among ours and say the same."""
+    """Turns off Optuna's log lines, which say the same as ours."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:

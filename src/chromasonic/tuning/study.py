@@ -1,4 +1,4 @@
-"""Opening a study: new, continued, or afresh beside the old one, and never a mixed one."""
+"""Opening of studies: a new one, the old one continued, or a new one beside it."""
 
 import json
 import re
@@ -25,7 +25,7 @@ class Fingerprint:
     Attributes:
         parts: A JSON value for each thing that matters, by a name that people understand.
         acceptable: The names whose change may be accepted by `accept_changes`.
-        hint: What accepts them, for the error message.
+        hint: How to accept them, for the error message.
     """
 
     parts: Mapping[str, Any]
@@ -47,13 +47,13 @@ def open_study(
     Args:
         storage: Where it is kept.
         name: What the user calls it. Studies begun afresh are called `name~2`, `name~3`, ...
-        fingerprint: What it must have been started with.
+        fingerprint: The fingerprint that it must have.
         maximize: True if larger values are better.
         fresh: Begin a new one beside the old.
         accept_changes: Go on although an acceptable part of the fingerprint has changed.
 
     Raises:
-        StudyMismatch: It was started with something else, which is named.
+        StudyMismatch: It has another fingerprint; the error names the difference.
     """
     newest = newest_name(storage, name)
     if newest is None or fresh:
@@ -64,7 +64,7 @@ def open_study(
         return study
     study = optuna.load_study(storage=storage, study_name=newest)
     if attribute(study, "fingerprint") is None and not study.get_trials(deepcopy=False):
-        # A driver died between making it and signing it.
+        # A driver died before it stored the fingerprint.
         _store_fingerprint(study, fingerprint)
     _require_same(study, fingerprint, accept_changes)
     return study
@@ -96,12 +96,12 @@ def identity(study: optuna.Study) -> str:
 
 
 def set_attribute(study: optuna.Study, name: str, value: Any) -> None:
-    """Keeps a JSON value with the study."""
+    """Stores a JSON value with the study."""
     study.set_user_attr(PREFIX + name, value)
 
 
 def attribute(owner: optuna.Study | FrozenTrial, name: str, default: Any = None) -> Any:
-    """A JSON value kept with a study or a trial."""
+    """A JSON value stored with a study or a trial."""
     return owner.user_attrs.get(PREFIX + name, default)
 
 
@@ -124,7 +124,7 @@ def settle_seed(study: optuna.Study, seed: int | None) -> int:
 
 
 def changed_parts(stored: Mapping[str, Any], fingerprint: Fingerprint) -> list[str]:
-    """The names of what is not as it was stored."""
+    """Names of the parts that differ from the stored ones."""
     wanted = _as_json(fingerprint)
     return [name for name in {**stored, **wanted} if stored.get(name) != wanted.get(name)]
 

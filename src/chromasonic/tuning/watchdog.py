@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from chromasonic.tuning.rules import TrialRules
 
 EXCUSED_FROM_S = 0.05
-"""What takes the driver less is no excuse."""
+"""Shorter times of the driver are not taken off."""
 
 
 @dataclass
 class _Times:
-    """Times at which a trial began, if it has, and was last heard of."""
+    """Times of a trial's begin, if it has begun, and of its last event."""
 
     heard_at: float
     started_at: float | None = None
@@ -20,7 +20,7 @@ class _Times:
 class Watchdog:
     """Finds running trials over their time limits; the driver's own time counts for none.
 
-    They may have waited for it meanwhile, and a storage that is away may keep it busy for minutes.
+    A storage that is away may keep the driver busy for minutes, while trials wait for it.
 
     Args:
         rules: How long a trial may take.
@@ -41,7 +41,7 @@ class Watchdog:
         self._times[number] = _Times(now, now)
 
     def on_event(self, number: int) -> None:
-        """Notes a sign of life of a trial."""
+        """Notes an event of a trial."""
         self._times[number].heard_at = time.monotonic()
 
     def drop(self, number: int) -> None:

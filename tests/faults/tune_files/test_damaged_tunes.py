@@ -11,11 +11,11 @@ from fuzz import KINDS, damaged_file, fuzz
 
 
 @pytest.mark.slow
-def test_every_damaged_file_gives_tunes_or_a_reason(faults_seed):
-    found = fuzz(1000, faults_seed)
+def test_every_damaged_file_gives_tunes_or_a_reason(moments_seed):
+    found = fuzz(1000, moments_seed)
     assert set(found) == set(KINDS)
     crashes = {name: outcome["crashes"] for name, outcome in found.items() if outcome["crashes"]}
-    assert crashes == {}, f"seed {faults_seed}"
+    assert crashes == {}, f"seed {moments_seed}"
     # The damage is neither too little nor too much to show anything.
     outcomes = found["MIDI"]["outcomes"]
     assert outcomes.keys() & {"read", "read, mended"}

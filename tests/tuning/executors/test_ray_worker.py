@@ -41,38 +41,38 @@ def hear(worker, ticket, n_events):
     """The first so many events, and the newest checkpoint."""
     events, checkpoint = [], None
     while len(events) < n_events:
-        news = worker.news(ticket)
-        events += news.events
-        checkpoint = news.checkpoint or checkpoint
+        report = worker.report(ticket)
+        events += report.events
+        checkpoint = report.checkpoint or checkpoint
     return events, checkpoint
 
 
-def test_news_are_there_at_once_and_in_their_order():
+def test_reports_are_there_at_once_and_in_order():
     worker = worker_of(counting)
     worker.run(1, task(waits=False), None)
-    news = worker.news(1)
-    started, *epochs, end = news.events
+    report = worker.report(1)
+    started, *epochs, end = report.events
     assert started == TrialStarted(7)
     assert [event.row.loss for event in epochs] == [1.0, 2.0, 3.0]
     assert end == TrialEnded(7, Ending.COMPLETED)
-    assert news.over
+    assert report.over
 
 
 def test_a_worker_cannot_run_what_it_cannot_load():
     worker = RayWorker(b"no pickle at all")
     worker.run(1, task(), None)
-    news = worker.news(1)
-    assert news.unfit.startswith("UnpicklingError")
-    assert (news.events, news.over) == ([], True)
+    report = worker.report(1)
+    assert report.unfit.startswith("UnpicklingError")
+    assert (report.events, report.over) == ([], True)
 
 
 def test_a_trial_that_waits_is_paused_with_a_checkpoint_of_its_last_epoch(tmp_path):
     worker = worker_of(counting)
     thread = begin(worker, 1, task(folder=tmp_path))
     hear(worker, 1, 2)
-    worker.tell(1, Command.GO_ON)
+    worker.command(1, Command.GO_ON)
     hear(worker, 1, 1)
-    worker.tell(1, Command.PAUSE)
+    worker.command(1, Command.PAUSE)
     events, checkpoint = hear(worker, 1, 1)
     thread.join()
     assert events == [TrialPaused(7)]
@@ -83,16 +83,16 @@ def test_a_trial_that_waits_is_paused_with_a_checkpoint_of_its_last_epoch(tmp_pa
 def test_nothing_is_written_where_the_drivers_folder_would_be(tmp_path):
     worker = worker_of(counting)
     worker.run(1, task(folder=tmp_path / "of the driver", waits=False), None)
-    assert worker.news(1).checkpoint.files["n"] == b"3"
+    assert worker.report(1).checkpoint.files["n"] == b"3"
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_word_that_comes_too_late_does_not_reach_the_next_trial():
+def test_a_command_that_comes_too_late_does_not_reach_the_next_trial():
     worker = worker_of(counting)
     worker.run(1, task(waits=False), None)
-    while not worker.news(1).over:
+    while not worker.report(1).over:
         pass
-    worker.tell(1, Command.STOP)
+    worker.command(1, Command.STOP)
     worker.run(2, task(8, waits=False), None)
     assert TrialEnded(8, Ending.COMPLETED) in hear(worker, 2, 5)[0]
 
@@ -105,15 +105,15 @@ def test_a_machine_without_room_for_files_fails_one_trial_only(monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(ray_worker, "scratch_folder", full)
         worker.run(1, task(waits=False), None)
-    _, end = worker.news(1).events
+    _, end = worker.report(1).events
     assert (end.ending, end.reason) == (Ending.FAILED, "OSError: No space left on device")
     assert "Traceback" in end.log
     worker.run(2, task(8, waits=False), None)
-    assert isinstance(worker.news(2).events[1], EpochEnded)
+    assert isinstance(worker.report(2).events[1], EpochEnded)
 
 
-@pytest.mark.parametrize("word", [Command.STOP, Command.PAUSE])
-def test_an_epoch_is_broken_off_in_its_middle(word):
+@pytest.mark.parametrize("command", [Command.STOP, Command.PAUSE])
+def test_an_epoch_is_broken_off_in_its_middle(command):
     def busy(params):
         yield 1.0
         while True:
@@ -122,6 +122,6 @@ def test_an_epoch_is_broken_off_in_its_middle(word):
     worker = worker_of(busy)
     thread = begin(worker, 1, task(waits=False))
     hear(worker, 1, 2)
-    worker.tell(1, word)
+    worker.command(1, command)
     thread.join(30)
     assert not thread.is_alive()

@@ -21,7 +21,7 @@ from chromasonic.tuning.objective import Objective
 EXECUTORS = ("process", "inline", "ray")
 
 MEMORY_OF_A_TRIAL = 2**30
-"""Bytes to reckon with for a trial, where nothing is said."""
+"""Bytes that a trial is expected to need, where no limit is given."""
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
@@ -113,7 +113,7 @@ def bytes_of(size: int | str) -> int:
     """A number of bytes, which may be written as `2GB` or `500M` (powers of 1024).
 
     Raises:
-        ValueError: It is none.
+        ValueError: The text is no size.
     """
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:I?B)?\s*", str(size).upper())
     n_bytes = int(float(found[1]) * _UNITS[found[2]]) if found else 0

@@ -28,18 +28,18 @@ class InlineExecutor:
         self._objective = objective
         self._breakable = breakable
         self._run: TrialRun | None = None
-        self._untold: list[Event] = []
+        self._pending: list[Event] = []
 
     def submit(self, task: Task) -> None:
         """Starts a trial."""
         self._run = TrialRun(self._objective, task, self._breakable)
-        self._untold.append(TrialStarted(task.number))
+        self._pending.append(TrialStarted(task.number))
 
     def poll(self, timeout_s: float) -> list[Event]:
         """Runs the trial to the end of its next epoch, however long that takes."""
-        if self._run is None or self._untold:
-            untold, self._untold = self._untold, []
-            return untold
+        if self._run is None or self._pending:
+            pending, self._pending = self._pending, []
+            return pending
         event = self._run.step()
         if not isinstance(event, EpochEnded):
             self._run = None
@@ -50,7 +50,7 @@ class InlineExecutor:
 
     def stop(self, number: int) -> None:
         """Ends the trial."""
-        self._untold.clear()
+        self._pending.clear()
         self.close()
 
     def kill(self, number: int) -> None:
@@ -60,7 +60,7 @@ class InlineExecutor:
     def pause(self, number: int) -> None:
         """Saves a checkpoint of the trial, if it can, and ends it."""
         if self._run is not None:
-            self._untold.append(self._run.pause())
+            self._pending.append(self._run.pause())
         self.close()
 
     def close(self) -> None:

@@ -16,11 +16,11 @@ class Task:
 
     Attributes:
         trial: Its number, seed and the checkpoint to continue from.
-        params: What it tries.
+        params: Its parameters.
         epochs: The learning curve up to the checkpoint; empty for a new trial.
         folder: Where its checkpoints go, or None to write none.
-        waits: Whether the trial waits after each epoch until it is told to go on; otherwise it
-            goes on until it is told to stop.
+        waits: True if the trial waits after each epoch for the command to go on; False if it
+            runs until the command to stop.
     """
 
     trial: Trial
@@ -37,21 +37,21 @@ class Task:
 
 @dataclass(frozen=True)
 class TrialStarted:
-    """A trial has left the queue of the executor: a worker is at it."""
+    """A worker has begun a trial."""
 
     number: int
 
 
 @dataclass(frozen=True)
 class EpochEnded:
-    """A trial has a further point of its learning curve.
+    """An epoch of a trial has ended.
 
     Attributes:
         number: The trial's number.
         row: The epoch.
         can_continue: True if a checkpoint can be written after it, so that the trial could be
             paused here and go on later.
-        warning: What went wrong and cost nothing so far, such as a checkpoint not written.
+        warning: A problem that has cost nothing so far, such as a checkpoint not written.
     """
 
     number: int
@@ -62,14 +62,14 @@ class EpochEnded:
 
 @dataclass(frozen=True)
 class TrialEnded:
-    """A trial has ended, and not because the driver said so.
+    """A trial has ended by itself, not by a command of the driver.
 
     Attributes:
         number: The trial's number.
-        ending: Why. `KILLED` and `LOST` say that its worker is gone through no fault of its own.
+        ending: Its ending; `KILLED` and `LOST` if its worker is gone through no fault of its own.
         reason: One line for people; empty where the ending says it all.
         log: More about a failure, such as its traceback.
-        warning: What went wrong besides.
+        warning: Another problem that has cost nothing so far.
     """
 
     number: int
@@ -85,7 +85,7 @@ class TrialPaused:
 
     Attributes:
         number: The trial's number.
-        warning: What went wrong besides, such as a checkpoint not written.
+        warning: A problem that has cost nothing so far, such as a checkpoint not written.
     """
 
     number: int
@@ -105,9 +105,9 @@ class Executor(Protocol):
         """Starts a trial, as soon as a slot is ready for it."""
 
     def poll(self, timeout_s: float) -> list[Event]:
-        """Waits until a trial has something to say, `timeout_s` at most, and returns that.
+        """Waits for events, `timeout_s` at most, and returns them.
 
-        A trial that was stopped or killed says nothing any more.
+        There are none of a trial that was stopped or killed.
 
         Raises:
             ExecutorError: Trials cannot be run here.
@@ -120,7 +120,7 @@ class Executor(Protocol):
         """Ends a trial and forgets it."""
 
     def kill(self, number: int) -> None:
-        """Ends a trial at once, even one that hangs, and forgets it."""
+        """Kills a trial, even one that hangs, and forgets it."""
 
     def pause(self, number: int) -> None:
         """Asks a trial to stop where it is; `TrialPaused` follows, unless it ends before."""

@@ -1,4 +1,4 @@
-"""An objective as bytes, for processes that do not share its memory."""
+"""Objectives as bytes, for other processes."""
 
 import cloudpickle
 
@@ -10,7 +10,7 @@ def pickled_objective(objective: Objective) -> bytes:
     """The objective by cloudpickle, so that lambdas and functions of notebooks can be sent.
 
     Raises:
-        ExecutorError: It holds something that cannot leave this process.
+        ExecutorError: It holds something that cannot be pickled.
     """
     try:
         return bytes(cloudpickle.dumps(objective))

@@ -15,7 +15,7 @@ from chromasonic.tuning.objective import Epoch, Objective, epochs_of
 CHECKPOINT_EVERY_S = 30.0
 
 Breakable = Callable[[], AbstractContextManager[None]]
-"""A context in which a KeyboardInterrupt may break an epoch off."""
+"""A context in which a KeyboardInterrupt may interrupt an epoch."""
 
 
 class TrialRun:
@@ -32,7 +32,7 @@ class TrialRun:
     def step(self) -> EpochEnded | TrialEnded | TrialPaused:
         """Runs the trial to the end of its next epoch, or to its own end.
 
-        It is paused if it was broken off; what it had done of the epoch is then lost.
+        An interrupt pauses it; the part of the epoch that was done is then lost.
         """
         try:
             return self._step()
@@ -71,7 +71,7 @@ class TrialRun:
         """Writes a checkpoint, if the objective offers one and the trial has a folder.
 
         Returns:
-            What kept it from being written, such as a full disk: no reason to end a trial.
+            The reason why it could not be written, such as a full disk; empty otherwise.
         """
         folder, save = self._task.folder, self._last.save if self._last else None
         if folder is None or save is None:
@@ -86,18 +86,18 @@ class TrialRun:
         return ""
 
     def close(self) -> None:
-        """Lets the objective clean up; what goes wrong there cannot change the trial any more."""
+        """Lets the objective clean up; an exception there is ignored."""
         with suppress(Exception):
             self._epochs.close()
 
 
 def _is_of_the_disk(error: Exception) -> bool:
-    # PyTorch tells of a full disk in words of its own, if it opens the file itself.
+    # PyTorch has its own error for a full disk where it opens the file itself.
     return isinstance(error, OSError) or "inline_container.cc" in str(error)
 
 
 def _failed(number: int, error: BaseException) -> TrialEnded:
-    # PyTorch's own kinds, told by their words: this part does not know PyTorch.
+    # PyTorch's own kinds are known by name and text: this part does not import PyTorch.
     out_of_memory = (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"

@@ -1,9 +1,9 @@
-"""Single parameters: a value as Optuna has it inside, as a space has it, and as users get it.
+"""Conversion of one parameter's values between Optuna, the space of the model and the objective.
 
 Symbols:
-    internal  Optuna's own number for a value: of a choice its place in the list
-    inside    what the space has: a place in a list or a range, or a float in [0, 1]
-    outside   what the objective gets
+    internal  Optuna's own number for a value; for a choice its index
+    inside    the value in the space: an index, an integer, or a float in [0, 1]
+    outside   the value that the objective gets
 """
 
 import math
@@ -27,7 +27,7 @@ _LARGEST_INTEGER = 2**40
 
 
 def number_axis(distribution: Number) -> "StepAxis | LogIntegerAxis | ContinuousAxis":
-    """The axis for numbers of a range; a step too small to be told is none."""
+    """The axis for numbers of a range; a step too small for floats is ignored."""
     low, high, step = distribution.low, distribution.high, distribution.step
     if step is None or low == high:
         return ContinuousAxis(distribution)
@@ -38,7 +38,7 @@ def number_axis(distribution: Number) -> "StepAxis | LogIntegerAxis | Continuous
 
 @final
 class StepAxis:
-    """Numbers in steps, which are counted from the low end."""
+    """Numbers in steps, as their index from the low end."""
 
     def __init__(self, distribution: Number) -> None:
         self.distribution: BaseDistribution | None = distribution
@@ -57,7 +57,7 @@ class StepAxis:
 
 @final
 class LogIntegerAxis:
-    """Integers on a log scale, which stay what they are."""
+    """Integers on a log scale, as themselves."""
 
     def __init__(self, distribution: Number) -> None:
         self.distribution: BaseDistribution | None = distribution
@@ -75,7 +75,7 @@ class LogIntegerAxis:
 
 @final
 class ContinuousAxis:
-    """Numbers so dense that [0, 1] stands for their range, linear or logarithmic."""
+    """Real numbers as their position in the range, linear or logarithmic."""
 
     def __init__(self, distribution: Number) -> None:
         self.distribution: BaseDistribution | None = distribution
@@ -89,7 +89,7 @@ class ContinuousAxis:
         return min(max((self._scaled(internal) - self._low) / self._width, 0.0), 1.0)
 
     def outside(self, value: Any, asked: BaseDistribution) -> Any:
-        """The number that lies there."""
+        """The number at that position."""
         scaled = self._low + value * self._width
         return _fitting(math.exp(scaled) if self._log else scaled, asked)
 
@@ -98,7 +98,7 @@ class ContinuousAxis:
 
 
 def _fitting(number: float, asked: BaseDistribution) -> float:
-    """The nearest number that is asked for, of its type."""
+    """The nearest number of a distribution, in its type."""
     assert isinstance(asked, Number)
     fitting = min(max(number, asked.low), asked.high)
     if asked.step is not None:
@@ -119,10 +119,10 @@ class Axis(Protocol):
     parameter: Parameter
 
     def inside(self, internal: float, asked: BaseDistribution) -> Value:
-        """In the space what Optuna has of what was asked for; of a number beyond it the end."""
+        """The value in the space for Optuna's internal number, moved into the range."""
 
     def outside(self, value: Any, asked: BaseDistribution) -> Any:
-        """A value of the space for the objective, within what it asks for."""
+        """The value for the objective, within the distribution it asks for."""
 
 
 def axis_of(distribution: BaseDistribution) -> Axis:
@@ -135,10 +135,10 @@ def axis_of(distribution: BaseDistribution) -> Axis:
 
 @final
 class ChoiceAxis:
-    """A list to choose from: numbers by their order, anything else without one.
+    """Choices as their index: numbers in ascending order, anything else without an order.
 
-    It works on the places of choices in the list, for choices may be equal to each other without
-    being the same, or unequal to themselves.
+    Indices, since choices may be equal without being the same (1 and True), or unequal to
+    themselves (nan).
     """
 
     def __init__(self, distribution: CategoricalDistribution) -> None:
@@ -154,21 +154,21 @@ class ChoiceAxis:
         )
 
     def inside(self, internal: float, asked: BaseDistribution) -> Value:
-        """The place of a choice."""
+        """The index of a choice."""
         return self._place[int(internal)]
 
     def outside(self, value: Any, asked: BaseDistribution) -> Any:
-        """The choice at a place."""
+        """The choice with an index."""
         assert isinstance(asked, CategoricalDistribution)
         return asked.choices[self._order[value]]
 
 
 @final
 class MovingAxis:
-    """A range that is another one from trial to trial; a value is where it lies in its own.
+    """A range that changes from trial to trial; a value is its position in its own range.
 
-    Such a range mostly depends on other values of the trial. In the space of the places all
-    points can be had; in that of the numbers many could not, and a model would long for them.
+    Such a range mostly depends on other values of the trial. All positions are possible in every
+    trial, whereas a model of the numbers would propose many that are not.
     """
 
     distribution: BaseDistribution | None = None
@@ -182,7 +182,7 @@ class MovingAxis:
         return axis.parameter.to_unit(axis.inside(internal, asked))
 
     def outside(self, value: Any, asked: BaseDistribution) -> Any:
-        """The number that lies there in the range that is asked for."""
+        """The number at that position of the range that is asked for."""
         axis = axis_of(asked)
         return axis.outside(axis.parameter.from_unit(value), asked)
 

@@ -1,4 +1,4 @@
-"""BLAS on one thread: spread over several, products of small matrices cost more than they save."""
+"""BLAS on one thread: for small matrices more threads cost more than they save."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,10 +12,10 @@ _lock = Lock()
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Limits BLAS to one thread; threads that want this take turns.
+    """Limits BLAS to one thread while the block runs; one block at a time.
 
-    The limit is the process's. If two threads were inside at once, the one that came second would
-    take the other's limit for what was before, and leave it behind.
+    The limit is one of the process. Of two blocks at once the second would restore the limit of
+    the first as if the user had set it.
     """
     with _lock, _blas().limit(limits=1):
         yield
@@ -24,7 +24,7 @@ def one_blas_thread() -> Iterator[None]:
 @cache
 def _blas() -> ThreadpoolController:
     """The BLAS libraries of the process, looked up once: that takes milliseconds."""
-    # What is not loaded yet would not be found.
+    # A library must be loaded to be found.
     import scipy.linalg  # noqa: F401
 
     return ThreadpoolController().select(user_api="blas")

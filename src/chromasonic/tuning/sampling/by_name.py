@@ -20,7 +20,7 @@ from chromasonic.tuning.sampling.deterministic import (
 __all__ = ["AUTO", "SAMPLERS", "GPSampler", "choose_sampler", "sampler_name"]
 
 AUTO = "gp"
-"""What `auto` stands for: the one that the benchmark shows to be best."""
+"""The sampler that `auto` stands for: the best in the benchmark."""
 
 GRID_VALUES_PER_NUMBER = 3
 
@@ -35,8 +35,8 @@ def choose_sampler(name: str, space: Space, seed: int) -> BaseSampler:
 
     Raises:
         ValueError: There is no such sampler.
-        SpaceError: It cannot search this space.
-        MissingExtra: It needs a package that is not installed.
+        SpaceError: The sampler cannot search this space.
+        MissingExtra: The sampler needs a package that is not installed.
     """
     if name not in SAMPLERS:
         raise ValueError(f"a sampler must be one of {', '.join(SAMPLERS)}, but got {name!r}.")
@@ -44,7 +44,7 @@ def choose_sampler(name: str, space: Space, seed: int) -> BaseSampler:
 
 
 def sampler_name(name: str) -> str:
-    """The sampler's own name: that of the one which `auto` stands for, else `name`."""
+    """The name of the sampler that is used: for `auto` the one it stands for, else `name`."""
     return AUTO if name == "auto" else name
 
 
@@ -63,7 +63,7 @@ def _tpe(space: Space, seed: int) -> BaseSampler:
 def _qmc(space: Space, seed: int) -> BaseSampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        # One sequence for the whole study, so one seed; what it leaves out is drawn by trial.
+        # One seed: the whole study follows one sequence. What it leaves out is drawn by trial.
         return QMCByTrialSampler(
             seed=seed,
             scramble=True,
@@ -78,7 +78,7 @@ def _cmaes(space: Space, seed: int) -> BaseSampler:
             "cmaes must be installed for sampler='cmaes', but is not. "
             'Run: pip install "chromasonic[cmaes]"'
         )
-    # What CMA-ES has learned it keeps with the study's trials, and finds again there.
+    # CMA-ES keeps its state with the trials of the study.
     return SeededByTrial(
         lambda trial_seed: CmaEsSampler(seed=trial_seed, warn_independent_sampling=False), seed
     )

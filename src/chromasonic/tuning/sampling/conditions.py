@@ -19,7 +19,7 @@ from chromasonic.tuning.sampling.axes import Axis
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-# A condition is looked for only on parents with no more values.
+# Parents with more values are not considered.
 _MOST_PARENT_VALUES = 32
 
 
@@ -28,10 +28,10 @@ class Conditions:
     """Inferred conditions of parameters.
 
     Attributes:
-        parents: For a child its parent and the values there, as the space has them, for which it
-            is asked for.
-        unexplained: Parameters that are sometimes not asked for without such a reason, in groups
-            of those that come and go together.
+        parents: For each conditional parameter its parent, and the parent's values in the space
+            with which it is asked for.
+        unexplained: Parameters that some trials do not ask for, with no parent that explains it,
+            in groups that are always asked for together.
     """
 
     parents: Mapping[str, tuple[str, tuple[int, ...]]]
@@ -40,14 +40,14 @@ class Conditions:
 
 @dataclass(frozen=True, order=True)
 class _Decision:
-    """A parent that may decide, the simpler first.
+    """A candidate for the parent of a parameter; the simplest explanation sorts first.
 
     Attributes:
-        n_exceptions: Of categories how many decide, beyond one; of ordered values how often what
-            is decided changes from one to the next.
-        ordered: Whether the parent's values have an order.
-        parent: Its name.
-        allowed: Its values where the child is asked for.
+        n_exceptions: For categories the number of values with the child, less one; for ordered
+            values how often its presence changes from one to the next.
+        ordered: True if the parent's values have an order.
+        parent: Name of the parent.
+        allowed: Values of the parent with which the child is asked for.
     """
 
     n_exceptions: int
@@ -59,12 +59,12 @@ class _Decision:
 def find_conditions(axes: Mapping[str, Axis], trials: Sequence[Mapping[str, float]]) -> Conditions:
     """The conditions that agree with all trials.
 
-    A child's parent was there each time the child was, and some times more; its value alone
-    decided. Of several such parents the one that decides most simply is taken.
+    A parent is present in every trial with the child, and in others; its value alone decides
+    whether the child is. Of several such parents the simplest explanation is taken.
 
     Args:
         axes: All parameters.
-        trials: Internal values of trials that came to their end.
+        trials: Internal values of trials that ran to their end.
     """
     names = list(axes)
     V = np.array([[trial.get(name, math.nan) for name in names] for trial in trials])
@@ -104,7 +104,7 @@ def _decision(axis: Axis, name: str, values: Array, child_asked: Mask) -> _Decis
     start = axis.parameter.low if isinstance(axis.parameter, Integer) else 0
     every = range(start, start + n_values)
     if isinstance(axis.parameter, Categorical):
-        # A value not tried yet may have the child: one too many does no harm.
+        # A value not tried yet is taken to have the child: that does no harm.
         return _Decision(len(says) - 1, False, name, tuple(v for v in every if says.get(v, True)))
     changes = sum(before != after for before, after in pairwise(says[v] for v in sorted(says)))
     return _Decision(changes, True, name, tuple(v for v in every if _nearest_says(says, v)))

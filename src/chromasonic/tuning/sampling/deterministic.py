@@ -1,4 +1,4 @@
-"""Optuna's samplers, made reproducible: nothing random is carried from trial to trial."""
+"""Optuna's samplers, made reproducible by a seed of its own for each trial."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,13 +14,13 @@ from chromasonic.tuning.seeds import derive_seed
 
 
 class SeededByTrial(BaseSampler):
-    """Makes a sampler anew for every question, seeded by study, trial and parameter.
+    """A sampler that is made anew for every call, seeded by study, trial and parameter.
 
-    A search that was interrupted therefore goes on as if it had not been: no random state is
-    carried from trial to trial.
+    No random state is carried from trial to trial, so that an interrupted search goes on as an
+    uninterrupted one.
 
     Args:
-        make: Makes the sampler from a seed. It must keep nothing between questions.
+        make: Makes the sampler from a seed. The sampler must keep no state between calls.
         seed: The study's seed.
     """
 
@@ -37,7 +37,7 @@ class SeededByTrial(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Values for these, chosen together."""
+        """Values of the joint choice."""
         return self._of(trial).sample_relative(study, trial, search_space)
 
     def sample_independent(
@@ -47,12 +47,12 @@ class SeededByTrial(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """A value for one parameter, chosen alone."""
+        """The value of one parameter."""
         sampler = self._of(trial, param_name)
         return sampler.sample_independent(study, trial, param_name, param_distribution)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """Called by Optuna before a trial is asked for."""
+        """Called by Optuna before the parameters of a trial are chosen."""
         self._of(trial).before_trial(study, trial)
 
     def after_trial(
@@ -62,7 +62,7 @@ class SeededByTrial(BaseSampler):
         state: TrialState,
         values: Sequence[float] | None,
     ) -> None:
-        """Called by Optuna when a trial is told."""
+        """Called by Optuna when a trial ends."""
         self._of(trial).after_trial(study, trial, state, values)
 
     def _of(self, trial: FrozenTrial, *keys: str) -> BaseSampler:
@@ -70,14 +70,14 @@ class SeededByTrial(BaseSampler):
 
 
 class FiniteGridSampler(GridSampler):
-    """Optuna's grid, which the driver asks whether it is exhausted instead of being stopped."""
+    """Optuna's grid sampler, which does not stop the study: the driver asks `is_exhausted`."""
 
     def __init__(self, grid: dict[str, list[Value]], seed: int) -> None:
         super().__init__(grid, seed=seed)
         self._seed = seed
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """Chooses a point of the grid, by nothing that is carried from trial to trial."""
+        """Chooses a point of the grid, by the seed and the trial alone."""
         self._rng.rng.seed(derive_seed(self._seed, trial.number))
         super().before_trial(study, trial)
 
@@ -95,20 +95,20 @@ class FiniteGridSampler(GridSampler):
         state: TrialState,
         values: Sequence[float] | None,
     ) -> None:
-        """Nothing: Optuna would stop a `study.optimize` here, which there is none of."""
+        """Does nothing; Optuna's own would stop `study.optimize` here."""
 
 
 class QMCByTrialSampler(QMCSampler):
-    """Optuna's quasi-random sequence, of which trial n takes point n.
+    """Optuna's quasi-random sampler; trial n takes point n of the sequence.
 
-    Optuna counts the points it has given out, so that a search killed while it asked would go on
-    with another one.
+    Optuna's own counts the points that it has given out, so that a search killed during a proposal
+    would skip one.
     """
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Values for these, chosen together."""
+        """Values of the joint choice."""
         self._sample_id = trial.number
         return super().sample_relative(study, trial, search_space)
 

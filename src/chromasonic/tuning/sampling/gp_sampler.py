@@ -1,7 +1,7 @@
 """The project's own optimizer as a sampler for any Optuna study.
 
-What it proposes depends on the study's trials, the seed and the trial's number alone. What it
-keeps is a cache, so that a study can be resumed in another process, or worked on by several.
+A proposal depends on the study's trials, the seed and the trial's number alone, so that a study
+can be resumed in another process, or worked on by several; what is kept between calls is a cache.
 """
 
 import logging
@@ -30,23 +30,22 @@ _log = logging.getLogger(__name__)
 
 @final
 class GPSampler(BaseSampler):
-    """Chooses by a Gaussian process over everything the study knows.
+    """Chooses parameters by a Gaussian process over all trials of the study.
 
-    Running, failed and pruned trials teach it, too. Constraints that trials set are kept.
-    Parameters that are asked for only at times, and ranges that change, are modelled: where the
-    value of another parameter decides whether one is asked for, it finds that out. Choices that
-    are all numbers are taken to have an order. A study of several objectives is handed over to
-    Optuna's TPE.
+    It learns from running, failed and pruned trials, too, and keeps constraints that trials set.
+    Conditional parameters and ranges that change are inferred from the trials. Choices that are
+    all numbers are taken to have an order. A study with several objectives is left to Optuna's
+    TPE.
 
     Args:
         seed: Same seed, same study, same proposals; one is drawn if it is None.
-        n_startup_trials: Trials spread evenly before the model is asked; None: 5, or more where
+        n_startup_trials: Trials spread evenly before the surrogate is used; None: 5, or more where
             a category decides between three or more sets of other parameters, so that each gets
             two.
         acquisition: 'log_ei', 'ei', 'pi', 'ucb' or 'lcb'.
         kernel: 'matern52', 'matern32', 'matern12' or 'rbf'.
-        space: What is searched, if it is known: nothing is inferred then. Each of its parameters
-            must be asked for as `suggest_params` does.
+        space: The search space, if it is known; nothing is inferred then. Its parameters must be
+            asked for as `suggest_params` does.
 
     Raises:
         ValueError: If a name is unknown or `n_startup_trials` is below 1.
@@ -80,13 +79,13 @@ class GPSampler(BaseSampler):
         self._forget()
 
     def _forget(self) -> None:
-        """Drops what is kept; proposals stay the same."""
+        """Drops the cache; proposals stay the same."""
         self._lock = Lock()
         self._history: History | None = None
         self._models = SpaceModels(self._given, self._strategy, self._seed)
 
     def reseed_rng(self) -> None:
-        """Nothing: each trial has a random state of its own, in whatever thread or process."""
+        """Does nothing: each trial has a random state of its own."""
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
@@ -96,14 +95,14 @@ class GPSampler(BaseSampler):
             return self._tpe().infer_relative_search_space(study, trial)
         with self._lock:
             known = self._read(study, trial)
-            # Optuna wants values before it says the range: one that moves must wait.
+            # Optuna asks for values before the range is known: one that changes must wait.
             choosable = self._choosable(known).items()
             return {name: asked for name, asked in choosable if name not in known.moving}
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Values for these, chosen together; none for one that would not be asked for."""
+        """Values of the joint choice; none for a parameter that would not be asked for."""
         if len(study.directions) > 1:
             return self._tpe().sample_relative(study, trial, search_space)
         if not search_space:
@@ -124,7 +123,7 @@ class GPSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """A value for one parameter, given those that the trial has; evenly spread at first."""
+        """The value of one parameter, given those that the trial has already."""
         if len(study.directions) > 1:
             return self._tpe().sample_independent(study, trial, param_name, param_distribution)
         with self._lock:
@@ -150,7 +149,7 @@ class GPSampler(BaseSampler):
         asked: Mapping[str, BaseDistribution],
         given: Mapping[str, Any],
     ) -> dict[str, Any]:
-        """Values for these and what else the trial may ask for, which suit the given ones."""
+        """Values for the rest of the trial, given those that it has already."""
         asked = {**known.newest, **trial.distributions, **asked}
         fixed = trial.system_attrs.get("fixed_params", {}) | given
         with one_blas_thread():
@@ -162,7 +161,7 @@ class GPSampler(BaseSampler):
         if self._history is None or not self._history.is_of(storage, study_id):
             self._history = History(storage, study_id, study.direction)
             self._models = SpaceModels(self._given, self._strategy, self._seed)
-        # Under Hyperband `study` shows the trials of one bracket only; all of them teach.
+        # Under Hyperband `study` shows the trials of one bracket only; it learns from all.
         return self._history.known_to(trial.number)
 
     def _tpe(self) -> BaseSampler:

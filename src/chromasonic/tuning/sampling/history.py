@@ -45,10 +45,10 @@ class Snapshot:
         ended: Trials that have ended, in their order.
         running: Others that run.
         asked: All distributions that ended trials asked for, by name.
-        newest: The last of them.
-        moving: Names for which that is another one from trial to trial.
-        optional: Whether some trial came to its end without asking for all of these.
-        constraints: The names of all that were set.
+        newest: The last of them, by name.
+        moving: Names whose distribution changes from trial to trial.
+        optional: True if some trial ended without asking for all of these.
+        constraints: Names of all constraints that were set.
     """
 
     ended: list[TrialData]

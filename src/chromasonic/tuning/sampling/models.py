@@ -1,4 +1,4 @@
-"""The models of one study: a space, what is known in terms of it, and what it proposes."""
+"""Models of one study: a space, the observations in it, and proposals."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -24,11 +24,11 @@ _MOST_MODELS = 4
 
 @final
 class SpaceModel:
-    """One space of a study. What it keeps is a cache.
+    """One space of a study with its proposer; what is kept between calls is a cache.
 
     Args:
         translation: Between trials and points of the space.
-        constraints: The names of all that were set.
+        constraints: Names of all constraints that were set.
         strategy: How to choose.
         seed: Of all proposals.
         start: The first proposals, as `Proposer` has it.

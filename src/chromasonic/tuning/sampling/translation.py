@@ -18,7 +18,7 @@ Array = NDArray[np.float64]
 
 
 class Translation(Protocol):
-    """Knows what a trial's values are in a space, and a proposal in the study.
+    """Converts trials to points of a space, and proposals to values for a trial.
 
     Attributes:
         space: The space.
@@ -29,21 +29,21 @@ class Translation(Protocol):
     def params_of(
         self, internal: Mapping[str, float], asked: Mapping[str, BaseDistribution]
     ) -> dict[str, Value] | None:
-        """The point of a trial; None if it lacks something, or is outside.
+        """The point of a trial; None if a value is missing or outside.
 
         Args:
-            internal: Optuna's numbers for its values.
-            asked: What it asked for.
+            internal: Optuna's internal values by name.
+            asked: Distributions that the trial asked for.
         """
 
     def places(
         self, fixed: Mapping[str, Any], asked: Mapping[str, BaseDistribution]
     ) -> dict[str, Array]:
-        """The places that are open to a proposal, of each parameter where not all are.
+        """Places in the unit interval that a proposal may take, by parameter; others are free.
 
         Args:
             fixed: Values that the trial has already, or must have.
-            asked: What it asks for.
+            asked: Distributions that it asks for.
         """
 
     def values_of(
@@ -53,20 +53,20 @@ class Translation(Protocol):
 
 
 def active_part(space: Space, values: Mapping[str, Value]) -> dict[str, Value] | None:
-    """The values that count; None if one of these is missing."""
+    """The values of active parameters; None if one of them is missing."""
     active = space.active(values)
     return {n: values[n] for n in active} if all(n in values for n in active) else None
 
 
 @final
 class KnownSpace:
-    """The translation for a space that was given.
+    """Translation for a space that the user has given.
 
     Args:
-        space: What is searched; constants of it are no business of Optuna's.
+        space: The search space; Optuna is not asked for its constants.
 
     Attributes:
-        distributions: What Optuna asks for, and can choose from.
+        distributions: Distributions of the parameters with more than one value.
     """
 
     def __init__(self, space: Space) -> None:
@@ -86,7 +86,7 @@ class KnownSpace:
     def params_of(
         self, internal: Mapping[str, float], asked: Mapping[str, BaseDistribution]
     ) -> dict[str, Value] | None:
-        """The point of a trial; None if it lacks something, or is outside."""
+        """The point of a trial; None if a value is missing or outside."""
         values = dict(self._constants)
         for name, distribution in self._asked.items():
             if name in internal:
@@ -97,7 +97,7 @@ class KnownSpace:
     def places(
         self, fixed: Mapping[str, Any], asked: Mapping[str, BaseDistribution]
     ) -> dict[str, Array]:
-        """The places that are open to a proposal, of each parameter where not all are."""
+        """Places in the unit interval that a proposal may take, by parameter; others are free."""
         return {
             name: np.array([self.space[name].to_unit(value)])
             for name, value in fixed.items()
@@ -111,16 +111,16 @@ class KnownSpace:
         return {n: params[n] for n in asked if n in params and n in self.distributions}
 
 
-# Where a range is narrower than the one that is modelled, so many of its values are tried.
+# Number of values tried of a range that is narrower than the modelled one.
 _NARROWED_PLACES = 1000
 
 
 @final
 class InferredSpace:
-    """The translation for a space that was found.
+    """Translation for a space that is inferred from the trials.
 
-    A parameter that is sometimes not asked for without a reason hangs on one more, which says
-    whether it is; a proposal always has it.
+    A parameter whose absence nothing explains depends on an additional category that says whether
+    it is present; in a proposal it always is.
 
     Args:
         axes: All parameters.
@@ -144,7 +144,7 @@ class InferredSpace:
     def params_of(
         self, internal: Mapping[str, float], asked: Mapping[str, BaseDistribution]
     ) -> dict[str, Value] | None:
-        """The point of a trial; None if it lacks something."""
+        """The point of a trial; None if a value is missing."""
         values: dict[str, Value] = {
             name: axis.inside(internal[name], asked[name])
             for name, axis in self._axes.items()
@@ -157,7 +157,7 @@ class InferredSpace:
     def places(
         self, fixed: Mapping[str, Any], asked: Mapping[str, BaseDistribution]
     ) -> dict[str, Array]:
-        """The places that are open to a proposal, of each parameter where not all are."""
+        """Places in the unit interval that a proposal may take, by parameter; others are free."""
         places = {marker: np.array([self.space[marker].to_unit(True)]) for marker in self._groups}
         for name in self._axes.keys() & asked.keys():
             if name in fixed:

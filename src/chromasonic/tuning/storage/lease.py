@@ -38,19 +38,19 @@ def lease_url(storage: str | BaseStorage) -> URL | None:
 
 
 class Lease:
-    """Held on a study while the block runs, and renewed by a thread of its own.
+    """A lease on a study, held while the block runs and renewed by a thread.
 
     It is for PostgreSQL, MySQL and MariaDB, as `lease_url` tells; other databases have none. A
     driver that dies leaves its lease behind, which expires.
 
     Args:
         database: The server database: a URL with its password, or an engine.
-        study_name: What may be driven by one only.
-        on_wait: Told once in one line if a lease must be waited for that may be a dead driver's.
+        study_name: The study that only one driver may have.
+        on_wait: Told once, in one line, when a lease is waited for that may be a dead driver's.
         duration_s: How long it is valid without being renewed.
 
     Attributes:
-        lost: Why this driver no longer has it, in one line; empty while it has.
+        lost: Reason why this driver has lost it, in one line; empty while it has it.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Lease:
             self._release()
 
     def require(self) -> None:
-        """Does nothing while this driver has the lease; it may be called often.
+        """Raises an error unless this driver has the lease; it may be called often.
 
         Raises:
             StudyInUse: Another driver has taken over.
@@ -139,7 +139,7 @@ class Lease:
             self._renewed_at = _clock()
 
     def _renew_regularly(self) -> None:
-        """The body of the thread."""
+        """Renews the lease until it is released or lost; runs in the thread."""
         every_s = self._duration_s / RENEWALS_PER_DURATION
         pause_s = every_s
         while not self._released.wait(pause_s) and not self.lost:

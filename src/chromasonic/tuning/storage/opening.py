@@ -32,11 +32,11 @@ def open_storage(
 
     Args:
         url: Where it is.
-        sqlite_timeout_s: How long a call waits for a locked SQLite file; no signal is heard
-            meanwhile.
+        sqlite_timeout_s: How long a call waits for a locked SQLite file; signals are not
+            handled meanwhile.
 
     Raises:
-        StudyError: The URL is none, or the database cannot be reached.
+        StudyError: The URL is not valid, or the database cannot be reached.
         MissingExtra: The database's driver is not installed.
     """
     if isinstance(url, BaseStorage):
@@ -79,7 +79,7 @@ def server_engine_kwargs(url: URL) -> dict[str, Any]:
     if driver in ("psycopg", "psycopg2", "pymysql", "mysqldb"):
         arguments["connect_timeout"] = CONNECT_TIMEOUT_S
     if driver in ("psycopg", "psycopg2"):
-        # Without these a server that vanishes without a word is waited for by the hour.
+        # Without these a call waits for hours for a server that has vanished.
         arguments |= {
             "keepalives_idle": 30,
             "keepalives_interval": 10,
@@ -93,7 +93,7 @@ def server_engine_kwargs(url: URL) -> dict[str, Any]:
 def _open_sqlite(url: URL, timeout_s: float) -> RDBStorage:
     file = sqlite_file(url)
     if file is None:
-        # It lives in its one connection, which must stay open.
+        # An in-memory database lives in its one connection, which must stay open.
         return RDBStorage(_shown_in_full(url))
     file.parent.mkdir(parents=True, exist_ok=True)
     arguments = {"timeout": timeout_s}
@@ -138,7 +138,7 @@ def sqlite_file(url: str | URL) -> Path | None:
 
 
 def safe_url(url: str | BaseStorage) -> str:
-    """A database URL as it may be shown: without its password."""
+    """A database URL without its password, for messages and files."""
     if isinstance(url, BaseStorage):
         return type(url).__name__
     parsed = _parse(url)

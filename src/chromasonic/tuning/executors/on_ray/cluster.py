@@ -1,4 +1,4 @@
-"""The connection to a Ray cluster that is there already."""
+"""The connection to a running Ray cluster."""
 
 import importlib
 import logging
@@ -17,14 +17,14 @@ def end_by(error: Exception, number: int, exceptions: Any) -> TrialEnded:
     """Ending of a trial whose actor failed.
 
     Args:
-        error: What Ray said.
+        error: Ray's error.
         number: The trial's number.
         exceptions: The module `ray.exceptions`.
     """
     text = str(error)
     if isinstance(error, exceptions.RayTaskError):
         return TrialEnded(number, Ending.FAILED, last_line(error), text)
-    # Of an actor Ray may say so in words alone.
+    # For an actor Ray may say so in the text alone.
     if isinstance(error, exceptions.OutOfMemoryError) or "running low on memory" in text:
         return TrialEnded(number, Ending.OUT_OF_MEMORY, "its node ran low on memory", text)
     if isinstance(error, exceptions.ActorUnavailableError):
@@ -33,14 +33,14 @@ def end_by(error: Exception, number: int, exceptions: Any) -> TrialEnded:
 
 
 def _cause(error: Exception) -> str:
-    """The one sentence of Ray's many that says what happened."""
+    """The sentence of Ray's message that gives the cause."""
     sentences = [line.partition(". ")[0] for line in str(error).splitlines()]
     because = [sentence for sentence in sentences if "because" in sentence]
     return (because or [one_line(error)])[0][:300].rstrip(".")
 
 
 def last_line(error: Exception) -> str:
-    """The line that says what went wrong in code of a worker: its traceback's last."""
+    """The last line of a worker's traceback."""
     return str(error).strip().rpartition("\n")[2].strip()[:300].rstrip(".")
 
 
@@ -50,13 +50,13 @@ LOOK_EVERY_S = 1.0
 
 _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    # Ray ends a process that has not reached the head of its cluster for so long, 60 s unless
-    # it is told; a search must live to say what happened.
+    # Ray kills a process that cannot reach the head of its cluster for so long, 60 s by default;
+    # a search must live on to report it.
     "RAY_gcs_rpc_server_reconnect_timeout_s": "600",
-    # What Ray prints about dead workers; the driver tells of them in its own way.
+    # Leaves out what Ray prints about dead workers: the driver reports them.
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
 }
-"""Settings of Ray for this process alone; who has set one keeps it."""
+"""Environment of Ray in this process; variables that the user has set stay."""
 
 
 class RayCluster:
@@ -92,7 +92,7 @@ class RayCluster:
         """Number of trials with these needs that the nodes can run at the same time.
 
         Raises:
-            ExecutorError: None.
+            ExecutorError: There is room for none.
         """
         needs = {"CPU": cpus, "GPU": gpus, "memory": memory}
         nodes = [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
@@ -107,17 +107,17 @@ class RayCluster:
 
     @property
     def unreachable(self) -> str:
-        """The part of the cluster that cannot be reached, in words; empty if all can.
+        """Name of the part of the cluster that cannot be reached; empty if all can.
 
-        Without its head or its node nearly all that Ray is asked to do blocks, or ends the
-        process, so that this is to be asked before.
+        It is to be asked before any call of Ray: without the head or the node of this process
+        most calls block, or end the process.
         """
         if time.monotonic() - self._looked_at >= LOOK_EVERY_S:
             self.look()
         return self._unreachable
 
     def look(self) -> str:
-        """The `unreachable` of this very moment."""
+        """`unreachable` without the cache of one second."""
         unreached = (name for name, place in self._places.items() if not _is_reached(*place))
         self._unreachable = next(unreached, "")
         self._looked_at = time.monotonic()
@@ -136,8 +136,8 @@ class RayCluster:
             )
         if address != "auto" and not _is_reached(*_host_and_port(address)):
             raise _not_there(address, "nothing answers there")
-        # Where something else than Ray answers, it would wait for ever. Besides, the handler of
-        # SIGTERM stays what it is when Ray starts outside the main thread.
+        # In a thread, since Ray waits for ever where something else answers, and since it replaces
+        # the handler of SIGTERM when it starts in the main thread.
         failures: list[str] = []
         thread = threading.Thread(target=self._init, args=(address, failures), daemon=True)
         thread.start()

@@ -10,7 +10,7 @@ from typing import Any
 from chromasonic.errors import ExecutorError, one_line
 from chromasonic.tuning.endings import Ending
 from chromasonic.tuning.executors.on_ray.cluster import RayCluster, end_by, last_line
-from chromasonic.tuning.executors.on_ray.parcel import pack, unpack_checkpoint
+from chromasonic.tuning.executors.on_ray.packing import pack, unpack_checkpoint
 from chromasonic.tuning.executors.on_ray.worker import RayWorker, Report
 from chromasonic.tuning.executors.processes.child import Command
 from chromasonic.tuning.executors.protocol import (
@@ -24,7 +24,7 @@ from chromasonic.tuning.executors.sending import pickled_objective
 from chromasonic.tuning.objective import Objective
 
 GRACE_S = 2.0
-"""So long trials may take to clean up in the end before they are killed."""
+"""Time that trials have to clean up at the end before they are killed."""
 
 
 @dataclass
@@ -32,21 +32,21 @@ class _Run:
     """A task that was given to an actor.
 
     Attributes:
-        task: What it runs.
-        ticket: What the actor knows it by.
-        actor: Where.
-        done: Ray's reference to its end.
-        news: Ray's reference to what it says next.
-        has_started: Whether the actor is at it.
-        is_forgotten: Whether nobody wants to hear of it any more.
-        is_last: Whether its actor must not run another one.
+        task: The task.
+        ticket: Number of this run for the actor.
+        actor: The actor.
+        done: Ray's reference to the end of the run.
+        next_report: Ray's reference to the next report.
+        has_started: True once the actor has reported.
+        is_forgotten: True if later reports are ignored.
+        is_last: True if the actor is not used again.
     """
 
     task: Task
     ticket: int
     actor: Any
     done: Any
-    news: Any
+    next_report: Any
     has_started: bool = False
     is_forgotten: bool = False
     is_last: bool = False
@@ -56,7 +56,7 @@ class RayExecutor:
     """Runs trials in actors of a Ray cluster, which may lose workers and nodes, and gain nodes.
 
     An actor is reused from trial to trial, and replaced after a kill, out of memory or an
-    exception. Trials for which the cluster has no room wait. Ray itself repeats nothing.
+    exception. Trials for which the cluster has no room wait. Ray itself retries nothing.
 
     Args:
         objective: What is tuned; it travels to the workers by cloudpickle.
@@ -109,15 +109,15 @@ class RayExecutor:
     def submit(self, task: Task) -> None:
         """Starts a trial, as soon as an actor is free and the cluster has room."""
         self._queue.append(task)
-        self._hand_out()
+        self._start_queued()
 
     def poll(self, timeout_s: float) -> list[Event]:
-        """Waits until a trial has something to say, and returns that."""
-        self._look_after_the_cluster()
-        self._hand_out()
+        """Waits for events of trials, and returns them."""
+        self._check_cluster()
+        self._start_queued()
         if not self._events:
             self._listen(timeout_s)
-            self._hand_out()
+            self._start_queued()
         events, self._events = self._events, []
         return events
 
@@ -125,13 +125,13 @@ class RayExecutor:
         """Lets a trial that waits after an epoch begin the next one."""
         run = self._run_of(number)
         if run is not None and run.task.waits:
-            self._tell(run, Command.GO_ON)
+            self._command(run, Command.GO_ON)
 
     def stop(self, number: int) -> None:
-        """Ends a trial; one that is in the middle of an epoch is broken off."""
+        """Ends a trial, in the middle of an epoch if need be."""
         run = self._forget(number)
         if run is not None and run.has_started:
-            self._tell(run, Command.STOP)
+            self._command(run, Command.STOP)
         elif run is not None:
             self._discard(run)
 
@@ -145,7 +145,7 @@ class RayExecutor:
         """Asks a trial to stop where it is."""
         run = self._run_of(number)
         if run is not None and run.has_started:
-            self._tell(run, Command.PAUSE)
+            self._command(run, Command.PAUSE)
         elif run is not None or any(task.number == number for task in self._queue):
             self.stop(number)
             self._events.append(TrialPaused(number))
@@ -160,7 +160,7 @@ class RayExecutor:
         self._runs, self._idle, self._pickled = [], [], None
         self._cluster.close()
 
-    def _hand_out(self) -> None:
+    def _start_queued(self) -> None:
         while self._queue and len(self._runs) < self.slots and not self._cluster.look():
             self._begin(self._queue.popleft())
 
@@ -171,8 +171,8 @@ class RayExecutor:
         done = actor.run.remote(ticket, task, checkpoint)
         self._runs.append(_Run(task, ticket, actor, done, _request_report(actor, ticket)))
 
-    def _look_after_the_cluster(self) -> None:
-        """Waits for a cluster out of reach, and gives it up in the end."""
+    def _check_cluster(self) -> None:
+        """Waits for a cluster that is out of reach; after `patience_s` its trials are lost."""
         if not self._cluster.unreachable:
             self._well_at = time.monotonic()
         elif time.monotonic() - self._well_at >= self._patience_s:
@@ -191,7 +191,10 @@ class RayExecutor:
 
     def _listen(self, timeout_s: float) -> None:
         waited_for = {
-            reference: run for run in self._runs for reference in (run.done, run.news) if reference
+            reference: run
+            for run in self._runs
+            for reference in (run.done, run.next_report)
+            if reference
         }
         if not waited_for or self._cluster.unreachable:
             time.sleep(timeout_s)
@@ -201,36 +204,36 @@ class RayExecutor:
         ready, _ = self._ray.wait(references, num_returns=len(references), timeout=0)
         for reference in ready:
             if waited_for[reference] in self._runs:
-                self._hear(waited_for[reference], reference)
+                self._receive(waited_for[reference], reference)
 
-    def _hear(self, run: _Run, reference: Any) -> None:
+    def _receive(self, run: _Run, reference: Any) -> None:
         try:
-            news = self._ray.get(reference)
+            report = self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
             self._on_worker_exit(run, error)
             return
         if reference == run.done:
-            # All went well: the last news will say so, too.
+            # The last report says so, too.
             run.done = None
         else:
-            self._take(run, news)
+            self._handle_report(run, report)
 
-    def _take(self, run: _Run, news: Report) -> None:
-        if news.unfit:
+    def _handle_report(self, run: _Run, report: Report) -> None:
+        if report.unfit:
             raise ExecutorError(
                 f"the workers of the Ray cluster must be able to load the objective, but: "
-                f"{news.unfit}. Install there what it needs."
+                f"{report.unfit}. Install there what it needs."
             )
         run.has_started = True
         run.is_last |= any(
-            isinstance(e, TrialEnded) and not e.ending.finished for e in news.events
+            isinstance(e, TrialEnded) and not e.ending.finished for e in report.events
         )
         if not run.is_forgotten:
-            self._events += _with_stored_checkpoint(run.task, news)
+            self._events += _with_stored_checkpoint(run.task, report)
             # The same trial may be submitted again from now on.
-            run.is_forgotten = any(isinstance(e, TrialEnded | TrialPaused) for e in news.events)
-        if not news.over:
-            run.news = _request_report(run.actor, run.ticket)
+            run.is_forgotten = any(isinstance(e, TrialEnded | TrialPaused) for e in report.events)
+        if not report.over:
+            run.next_report = _request_report(run.actor, run.ticket)
         elif run.is_last:
             self._discard(run)
         else:
@@ -252,7 +255,7 @@ class RayExecutor:
         self._ray.kill(run.actor, no_restart=True)
 
     def _end_runs(self) -> None:
-        """Stops what runs, so that it can clean up, for a while at most."""
+        """Stops all runs, and gives them `GRACE_S` to clean up."""
         for run in list(self._runs):
             if not run.is_forgotten:
                 self.stop(run.task.number)
@@ -262,7 +265,7 @@ class RayExecutor:
                 self._listen(0.1)
 
     def _forget(self, number: int) -> _Run | None:
-        """Sees to it that no more is heard of a trial; its run, if an actor has it."""
+        """Ignores later reports of a trial; returns its run, if an actor has it."""
         self._queue = deque(task for task in self._queue if task.number != number)
         self._events = [event for event in self._events if event.number != number]
         run = self._run_of(number)
@@ -274,30 +277,33 @@ class RayExecutor:
         runs = (run for run in self._runs if not run.is_forgotten and run.task.number == number)
         return next(runs, None)
 
-    def _tell(self, run: _Run, word: Command) -> None:
-        run.actor.tell.options(concurrency_group="orders").remote(run.ticket, word)
+    def _command(self, run: _Run, command: Command) -> None:
+        run.actor.command.options(concurrency_group="commands").remote(run.ticket, command)
 
 
 def _actor_class(ray: Any, **needs: float | None) -> Any:
     as_actor = ray.remote(
-        concurrency_groups={"news": 1, "orders": 1}, max_restarts=0, max_task_retries=0, **needs
+        concurrency_groups={"reports": 1, "commands": 1},
+        max_restarts=0,
+        max_task_retries=0,
+        **needs,
     )
     return as_actor(RayWorker)
 
 
 def _request_report(actor: Any, ticket: int) -> Any:
-    return actor.news.options(concurrency_group="news").remote(ticket)
+    return actor.report.options(concurrency_group="reports").remote(ticket)
 
 
-def _with_stored_checkpoint(task: Task, news: Report) -> list[Event]:
+def _with_stored_checkpoint(task: Task, report: Report) -> list[Event]:
     """Stores the checkpoint that came with a report, and returns the event in it."""
-    if news.checkpoint is None or task.folder is None:
-        return news.events
+    if report.checkpoint is None or task.folder is None:
+        return report.events
     try:
-        unpack_checkpoint(news.checkpoint, task.folder)
+        unpack_checkpoint(report.checkpoint, task.folder)
     except OSError as error:
         warning = f"trial {task.number} could not write its checkpoint: {one_line(error)}"
-        *earlier, last = news.events
+        *earlier, last = report.events
         if not isinstance(last, TrialStarted):
             return [*earlier, replace(last, warning=warning)]
-    return news.events
+    return report.events

@@ -1,7 +1,7 @@
 """The Ray actor that runs trials, one after the other.
 
-Ray calls a worker from threads of its own: one runs the trial, one hands out its news, one takes
-orders. Nothing here knows Ray.
+Ray calls a worker from several threads: one runs the trial, one returns its reports, one passes
+commands on. Nothing here imports Ray.
 """
 
 import ctypes
@@ -17,9 +17,9 @@ import cloudpickle
 
 from chromasonic.errors import one_line
 from chromasonic.tuning.endings import Ending
-from chromasonic.tuning.executors.on_ray.parcel import (
+from chromasonic.tuning.executors.on_ray.packing import (
     Files,
-    Parcel,
+    PackedCheckpoint,
     pack_checkpoint,
     scratch_folder,
     unpack,
@@ -36,7 +36,7 @@ from chromasonic.tuning.executors.trial_run import TrialRun
 from chromasonic.tuning.objective import Objective
 
 
-class ThreadBreak:
+class ThreadInterrupt:
     """Raises KeyboardInterrupt in another thread, once, and only where that allows it."""
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class ThreadBreak:
         self._thread: int | None = None
 
     def request(self) -> None:
-        """Breaks off what is breakable now, between two of its bytecodes, or else next time."""
+        """Interrupts the breakable block that runs, or else the next one."""
         with self._lock:
             if not self._requested and self._thread is not None:
                 _raise_in(self._thread, KeyboardInterrupt)
@@ -53,7 +53,7 @@ class ThreadBreak:
 
     @contextmanager
     def breakable(self) -> Iterator[None]:
-        """Lets a request break off what happens inside."""
+        """A block that a request may interrupt."""
         try:
             with self._lock:
                 if self._requested:
@@ -62,14 +62,14 @@ class ThreadBreak:
             yield
         finally:
             with self._lock:
-                # One that comes too late must not strike elsewhere.
+                # An exception that comes too late must not be raised outside the block.
                 if self._thread is not None:
                     _raise_in(self._thread, None)
                 self._thread = None
 
 
 def _raise_in(thread: int, exception: type[BaseException] | None) -> None:
-    """Has a thread raise an exception as soon as it can; None takes back the last one."""
+    """Raises an exception in another thread at its next bytecode; None takes back the last."""
     ctypes.pythonapi.PyThreadState_SetAsyncExc(
         ctypes.c_ulong(thread), ctypes.py_object(exception) if exception else None
     )
@@ -80,19 +80,19 @@ class Report:
     """Report of a trial to its driver.
 
     Attributes:
-        events: In their order.
-        checkpoint: The newest one, if it is new.
-        unfit: Why this worker cannot run any trial; empty if it can.
-        over: Whether that was all, and the worker is free.
+        events: Events since the last report, in order.
+        checkpoint: The newest checkpoint, if it was written since the last report.
+        unfit: Reason why this worker cannot run any trial; empty if it can.
+        over: True if this is the last report of its run; the worker is then free.
     """
 
     events: list[Event] = field(default_factory=list)
-    checkpoint: Parcel | None = None
+    checkpoint: PackedCheckpoint | None = None
     unfit: str = ""
     over: bool = False
 
     def add(self, later: "Report") -> None:
-        """Appends what was said later."""
+        """Adds a later report to this one."""
         self.events += later.events
         self.checkpoint = later.checkpoint or self.checkpoint
         self.unfit = later.unfit or self.unfit
@@ -109,44 +109,44 @@ class RayWorker:
     def __init__(self, pickled: bytes) -> None:
         self._pickled = pickled
         self._objective: Objective | None = None
-        self._talks: dict[int, _RunChannel] = {}
+        self._channels: dict[int, _RunChannel] = {}
         self._lock = threading.Lock()
 
     def run(self, ticket: int, task: Task, checkpoint: Files | None) -> None:
         """Runs a trial to its end.
 
         Args:
-            ticket: What this run is called by; no two are equal.
-            task: The trial; its folders are the driver's.
-            checkpoint: What its checkpoint holds.
+            ticket: Unique number of this run.
+            task: The trial; its folders are those of the driver's machine.
+            checkpoint: Contents of the checkpoint to continue from.
         """
-        talk = self._talk(ticket)
+        channel = self._channel(ticket)
         try:
             objective = self._load()
-            talk.say(Report([TrialStarted(task.number)]))
+            channel.send(Report([TrialStarted(task.number)]))
             with scratch_folder() as scratch:
-                for news in _run(objective, _unpack_into(scratch, task, checkpoint), talk):
-                    talk.say(news)
+                for report in _run(objective, _unpack_into(scratch, task, checkpoint), channel):
+                    channel.send(report)
         except _CannotLoad as error:
-            talk.say(Report(unfit=str(error)))
+            channel.send(Report(unfit=str(error)))
         except Exception as error:  # noqa: BLE001 - such as a full disk: it costs one trial only
             end = TrialEnded(task.number, Ending.FAILED, one_line(error), traceback.format_exc())
-            talk.say(Report([end]))
+            channel.send(Report([end]))
         finally:
-            talk.say(Report(over=True))
+            channel.send(Report(over=True))
 
-    def news(self, ticket: int) -> Report:
-        """Waits until there is news of a run, and returns all that there is."""
-        news = self._talk(ticket).listen()
-        if news.over:
-            del self._talks[ticket]
-        return news
+    def report(self, ticket: int) -> Report:
+        """Waits for a report of a run, and returns all that there are as one."""
+        report = self._channel(ticket).receive()
+        if report.over:
+            del self._channels[ticket]
+        return report
 
-    def tell(self, ticket: int, word: Command) -> None:
-        """Tells a run what to do; one that is over hears nothing."""
-        talk = self._talks.get(ticket)
-        if talk is not None:
-            talk.tell(word)
+    def command(self, ticket: int, command: Command) -> None:
+        """Passes a command to a run; nothing happens if it is over."""
+        channel = self._channels.get(ticket)
+        if channel is not None:
+            channel.command(command)
 
     def _load(self) -> Objective:
         if self._objective is None:
@@ -156,10 +156,10 @@ class RayWorker:
                 raise _CannotLoad(one_line(error)) from error
         return self._objective
 
-    def _talk(self, ticket: int) -> "_RunChannel":
-        # Whether a run begins or is asked for news first is a matter of chance.
+    def _channel(self, ticket: int) -> "_RunChannel":
+        # Either a run begins first, or it is asked for a report.
         with self._lock:
-            return self._talks.setdefault(ticket, _RunChannel())
+            return self._channels.setdefault(ticket, _RunChannel())
 
 
 class _CannotLoad(Exception):
@@ -170,31 +170,31 @@ class _RunChannel:
     """Commands and reports of one run."""
 
     def __init__(self) -> None:
-        self._news: SimpleQueue[Report] = SimpleQueue()
-        self._words: SimpleQueue[Command] = SimpleQueue()
-        self._break = ThreadBreak()
-        self.breakable = self._break.breakable
+        self._reports: SimpleQueue[Report] = SimpleQueue()
+        self._commands: SimpleQueue[Command] = SimpleQueue()
+        self._interrupt = ThreadInterrupt()
+        self.breakable = self._interrupt.breakable
 
-    def say(self, news: Report) -> None:
-        """Leaves news for the driver."""
-        self._news.put(news)
+    def send(self, report: Report) -> None:
+        """Queues a report for the driver."""
+        self._reports.put(report)
 
-    def listen(self) -> Report:
-        """All the news there is, or else the next."""
-        news = self._news.get()
-        while not self._news.empty():
-            news.add(self._news.get())
-        return news
+    def receive(self) -> Report:
+        """All reports in the queue as one; waits for the first."""
+        report = self._reports.get()
+        while not self._reports.empty():
+            report.add(self._reports.get())
+        return report
 
-    def tell(self, word: Command) -> None:
-        """Has the run go on, or end, in the middle of an epoch if need be."""
-        self._words.put(word)
-        if word is not Command.GO_ON:
-            self._break.request()
+    def command(self, command: Command) -> None:
+        """Queues a command; to stop and to pause interrupt the epoch that runs."""
+        self._commands.put(command)
+        if command is not Command.GO_ON:
+            self._interrupt.request()
 
     def answer(self, *, wait: bool) -> Command:
         """The command after an epoch; to go on where none came and none is waited for."""
-        return self._words.get() if wait or not self._words.empty() else Command.GO_ON
+        return self._commands.get() if wait or not self._commands.empty() else Command.GO_ON
 
 
 def _unpack_into(scratch: Path, task: Task, checkpoint: Files | None) -> Task:
@@ -206,11 +206,11 @@ def _unpack_into(scratch: Path, task: Task, checkpoint: Files | None) -> Task:
     return replace(task, trial=trial, folder=task.folder and scratch / "checkpoints")
 
 
-def _run(objective: Objective, task: Task, talk: _RunChannel) -> Iterator[Report]:
-    run = TrialRun(objective, task, talk.breakable)
+def _run(objective: Objective, task: Task, channel: _RunChannel) -> Iterator[Report]:
+    run = TrialRun(objective, task, channel.breakable)
     n_saved = 0
     try:
-        for event in _events(run, task.waits, talk):
+        for event in _events(run, task.waits, channel):
             checkpoint = pack_checkpoint(task.folder, after=n_saved) if task.folder else None
             n_saved = len(checkpoint.epochs) if checkpoint else n_saved
             yield Report([event], checkpoint)
@@ -218,13 +218,13 @@ def _run(objective: Objective, task: Task, talk: _RunChannel) -> Iterator[Report
         run.close()
 
 
-def _events(run: TrialRun, waits: bool, talk: _RunChannel) -> Iterator[Event]:
+def _events(run: TrialRun, waits: bool, channel: _RunChannel) -> Iterator[Event]:
     while True:
         event = run.step()
         yield event
         if not isinstance(event, EpochEnded):
             return
-        match talk.answer(wait=waits):
+        match channel.answer(wait=waits):
             case Command.STOP:
                 return
             case Command.PAUSE:

@@ -1,6 +1,6 @@
 """The child process that runs trials, one after the other.
 
-Nothing heavy is imported above: how many threads numpy uses must be said before it is loaded.
+Nothing heavy is imported at the top: the number of numpy's threads must be set before it loads.
 """
 
 import os
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from chromasonic.tuning.objective import Objective
 
 ORPHAN_GRACE_S = 0.7
-"""So long a child whose parent is gone, or done with it, may take to end in good order."""
+"""Time that a child has to end by itself once its parent is gone or has dismissed it."""
 
 OUT_OF_MEMORY_SCORE = "500"
-"""When memory runs out, Linux should end a trial rather than the search."""
+"""When memory runs out, Linux then kills a trial rather than the search."""
 
 
 class Command(Enum):
@@ -40,27 +40,27 @@ class Command(Enum):
 
 @dataclass(frozen=True)
 class TrialCommand:
-    """A word about one trial; it means nothing once that has ended."""
+    """A command about one trial; it is ignored once that has ended."""
 
-    word: Command
+    command: Command
     number: int
 
 
 @dataclass(frozen=True)
 class Ready:
-    """A child can take trials."""
+    """A child is ready to run trials."""
 
 
 @dataclass(frozen=True)
 class LoadFailed:
-    """A child cannot load what it is to run."""
+    """A child cannot load the objective."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class TrialStopped:
-    """A trial has ended because the parent said so."""
+    """A trial has ended by the parent's command."""
 
     number: int
 
@@ -69,20 +69,20 @@ def serve(connection: Connection, pickled: bytes, environment: Mapping[str, str]
     """Runs trials until the parent closes the connection, or dies.
 
     Args:
-        connection: To the parent; it carries tasks and orders in, events out.
+        connection: To the parent; it carries tasks and commands in, events out.
         pickled: The objective, by cloudpickle.
         environment: Variables to set before anything is loaded.
     """
     os.environ.update(environment)
     _stand_alone(connection)
-    orders = _Orders(connection)
+    commands = _Commands(connection)
     with suppress(BrokenPipeError, ConnectionResetError):  # The parent is gone.
         objective = _load(pickled, connection)
         if objective is None:
             return
         connection.send(Ready())
-        while (task := orders.next_task()) is not None:
-            connection.send(_run(objective, task, connection, orders))
+        while (task := commands.next_task()) is not None:
+            connection.send(_run(objective, task, connection, commands))
 
 
 def _load(pickled: bytes, connection: Connection) -> "Objective | None":
@@ -99,35 +99,35 @@ def _load(pickled: bytes, connection: Connection) -> "Objective | None":
 
 
 def _run(
-    objective: "Objective", task: "Task", connection: Connection, orders: "_Orders"
+    objective: "Objective", task: "Task", connection: Connection, commands: "_Commands"
 ) -> object:
-    """Runs one trial; what the parent must be told last."""
+    """Runs one trial and returns the last message to the parent."""
     from chromasonic.tuning.executors.protocol import TrialEnded, TrialPaused
     from chromasonic.tuning.executors.trial_run import TrialRun
 
-    run = TrialRun(objective, task, orders.breakable)
+    run = TrialRun(objective, task, commands.breakable)
     try:
         while True:
             event = run.step()
             if isinstance(event, TrialEnded | TrialPaused):
                 return event
             connection.send(event)
-            match orders.answer(wait=task.waits):
+            match commands.answer(wait=task.waits):
                 case Command.STOP:
                     return TrialStopped(task.number)
                 case Command.PAUSE:
                     return run.pause()
     finally:
-        orders.end()
+        commands.end()
         run.close()
 
 
-class _Orders:
+class _Commands:
     """Commands of the parent, received while a trial runs; a closed pipe is one, too.
 
-    A thread listens. To stop or pause a trial it breaks off the epoch that is running, by a
-    signal that raises KeyboardInterrupt in the main thread. Ctrl-C at the terminal reaches
-    this process as the same signal and is ignored: the parent says what is to be done.
+    A thread receives them. To stop or pause a trial it interrupts the epoch that is running, by
+    a signal that raises KeyboardInterrupt in the main thread. Ctrl-C at the terminal reaches
+    this process as the same signal and is ignored: the parent decides.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -144,11 +144,11 @@ class _Orders:
         threading.Thread(target=self._listen, daemon=True).start()
 
     def next_task(self) -> "Task | None":
-        """The next trial to run; None when there will be no more."""
+        """The next trial to run; None if no more will come."""
         return self._tasks.get()
 
     def end(self) -> None:
-        """The trial is over: no order about it means anything any more."""
+        """Ignores later commands about the trial, which is over."""
         self._number = None
 
     def answer(self, *, wait: bool) -> Command:
@@ -159,7 +159,7 @@ class _Orders:
 
     @contextmanager
     def breakable(self) -> Iterator[None]:
-        """Lets an order break off what happens inside."""
+        """A block that a command may interrupt."""
         self._breakable = True
         try:
             if self._must_break_off:
@@ -178,18 +178,18 @@ class _Orders:
             if not isinstance(message, TrialCommand):
                 self._begin(message)
             elif message.number == self._number:
-                self._take(message.word)
+                self._take(message.command)
 
     def _begin(self, task: "Task") -> None:
-        # Here, not where the trial runs: the next message may already be an order about it.
+        # Here, not where the trial runs: the next message may already be a command about it.
         self._answers = SimpleQueue()
         self._must_break_off = False
         self._number = task.number
         self._tasks.put(task)
 
-    def _take(self, word: Command) -> None:
-        self._answers.put(word)
-        if word is not Command.GO_ON:
+    def _take(self, command: Command) -> None:
+        self._answers.put(command)
+        if command is not Command.GO_ON:
             self._must_break_off = True
             _wake_main_thread()
 
@@ -215,7 +215,7 @@ def _wake_main_thread() -> None:
 
 
 def _stand_alone(connection: Connection) -> None:
-    """Leaves the terminal's group of processes for one that ends with the parent."""
+    """Leaves the terminal's process group for one of its own, which ends with the parent."""
     if hasattr(os, "setsid"):
         os.setsid()
         _start_guard(connection)
@@ -225,9 +225,9 @@ def _stand_alone(connection: Connection) -> None:
 
 
 def _start_guard(connection: Connection) -> None:
-    """Starts a process that ends this one, and all it has started, once the parent is gone.
+    """Starts a process that kills this process group once the parent is gone.
 
-    No thread of this process can while C code hangs; and who is killed ends nobody.
+    A thread of this process cannot do that while C code hangs, nor after a kill.
     """
     first = os.fork()
     if first != 0:

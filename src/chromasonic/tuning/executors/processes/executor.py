@@ -27,7 +27,7 @@ from chromasonic.tuning.executors.sending import pickled_objective
 from chromasonic.tuning.objective import Objective
 
 LOOK_EVERY_S = 0.25
-"""How often the memory of trials is looked at."""
+"""Time between two checks of the memory of trials."""
 
 MOST_FAILED_STARTS = 3
 
@@ -41,7 +41,7 @@ THREAD_VARIABLES = (
 
 
 class ProcessExecutor:
-    """Runs trials in child processes, which a trial may bring down without further harm.
+    """Runs trials in child processes, so that a crash costs one trial only.
 
     A child is reused from trial to trial, and replaced after a kill, a time-out, out of memory
     or an exception.
@@ -74,7 +74,7 @@ class ProcessExecutor:
         self._workers: list[Worker | None] = [None] * slots
         self._leaving: list[Worker] = []
         self._queue: deque[Task] = deque()
-        self._untold: list[Event] = []
+        self._pending: list[Event] = []
         self._failed_starts = 0
         self._next_look = 0.0
 
@@ -84,40 +84,40 @@ class ProcessExecutor:
         for slot, worker in enumerate(self._workers):
             if worker is None:
                 self._workers[slot] = Worker(self._pickled, self._environments[slot])
-        self._hand_out()
+        self._start_queued()
 
     def poll(self, timeout_s: float) -> list[Event]:
-        """Waits until a child has something to say, and returns that."""
-        events, self._untold = self._untold, []
+        """Waits for events of trials, and returns them."""
+        events, self._pending = self._pending, []
         by_handle = {handle: worker for worker in self._present() for handle in worker.handles}
         timeout_s = 0.0 if events else min(timeout_s, LOOK_EVERY_S)
         heard = {id(by_handle[handle]) for handle in wait(list(by_handle), timeout_s)}
         for worker in self._present():
             # What a child has forked may hold its handles open longer than it lives.
             if id(worker) in heard or worker.is_dead:
-                events += self._listen_to(worker)
-        events += self._end_the_greedy()
+                events += self._events_of(worker)
+        events += self._end_over_memory_limit()
         self._leaving = [worker for worker in self._leaving if not worker.gone()]
-        self._hand_out()
-        events += self._untold
-        self._untold = []
+        self._start_queued()
+        events += self._pending
+        self._pending = []
         return events
 
     def go_on(self, number: int) -> None:
         """Lets a trial that waits after an epoch begin the next one."""
-        self._tell(number, Command.GO_ON)
+        self._command(number, Command.GO_ON)
 
     def stop(self, number: int) -> None:
-        """Ends a trial; one that is in the middle of an epoch is broken off."""
+        """Ends a trial, in the middle of an epoch if need be."""
         if not self._drop_from_queue(number):
-            self._tell(number, Command.STOP)
+            self._command(number, Command.STOP)
 
     def pause(self, number: int) -> None:
         """Asks a trial to stop where it is."""
         if self._drop_from_queue(number):
-            self._untold.append(TrialPaused(number))
+            self._pending.append(TrialPaused(number))
         else:
-            self._tell(number, Command.PAUSE)
+            self._command(number, Command.PAUSE)
 
     def kill(self, number: int) -> None:
         """Ends a trial and its child at once."""
@@ -131,21 +131,21 @@ class ProcessExecutor:
         for worker in self._present():
             worker.dismiss()
         for worker in [*self._present(), *self._leaving]:
-            worker.see_off()
+            worker.wait_until_gone()
         self._workers = [None] * self.slots
         self._leaving = []
         self._queue.clear()
 
-    def _hand_out(self) -> None:
+    def _start_queued(self) -> None:
         for worker in self._present():
             if self._queue and worker.is_idle:
                 task = self._queue.popleft()
                 worker.begin(task)
-                # Said here, not there: a child that does nothing any more would never say it, and
-                # nobody would miss what has not begun.
-                self._untold.append(TrialStarted(task.number))
+                # Reported here, not by the child: one that hangs would never report it, and its
+                # trial would not count as begun.
+                self._pending.append(TrialStarted(task.number))
 
-    def _listen_to(self, worker: Worker) -> list[Event]:
+    def _events_of(self, worker: Worker) -> list[Event]:
         """Events of a child for the driver; a dead one has the ending of its trial."""
         events: list[Event] = []
         for message in worker.messages():
@@ -161,7 +161,7 @@ class ProcessExecutor:
                 case TrialStopped():
                     worker.task = None
                 case _ if worker.must_stop:
-                    # It has gone on until it heard that nobody wants to know any more.
+                    # It has run on until the command arrived.
                     if isinstance(message, TrialEnded | TrialPaused):
                         worker.task = None
                 case _:
@@ -186,7 +186,7 @@ class ProcessExecutor:
         self._replace(worker)
         return [] if task is None or must_stop else [TrialEnded(task.number, ending, reason)]
 
-    def _end_the_greedy(self) -> list[Event]:
+    def _end_over_memory_limit(self) -> list[Event]:
         """Kills trials that use more memory than they may."""
         limit = self._memory_limit
         events: list[Event] = []
@@ -208,10 +208,10 @@ class ProcessExecutor:
         self._leaving.append(worker)
         self._workers[slot] = Worker(self._pickled, self._environments[slot])
 
-    def _tell(self, number: int, word: Command) -> None:
+    def _command(self, number: int, command: Command) -> None:
         worker = self._worker_of(number)
         if worker is not None:
-            worker.tell(TrialCommand(word, number))
+            worker.command(TrialCommand(command, number))
 
     def _drop_from_queue(self, number: int) -> bool:
         for task in self._queue:

@@ -1,4 +1,4 @@
-"""A child process as its parent sees it."""
+"""The parent's side of a child process."""
 
 import multiprocessing
 import os
@@ -18,10 +18,10 @@ from chromasonic.tuning.executors.processes.child import Command, TrialCommand, 
 from chromasonic.tuning.executors.protocol import Task
 
 GRACE_S = 2.0
-"""So long a dismissed child may take to clean up before it is killed."""
+"""Time that a dismissed child has to clean up before it is killed."""
 
 FROM_OUTSIDE = {"SIGKILL", "SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT"}
-"""Signals that others send to a process; all further ones it brings upon itself."""
+"""Signals from outside; all others come from the process itself."""
 
 
 class Worker:
@@ -29,12 +29,12 @@ class Worker:
 
     Args:
         pickled: The objective.
-        environment: What the child sets before it loads anything.
+        environment: Variables that the child sets before it loads anything.
 
     Attributes:
-        task: The trial it was given last, until that has ended.
-        must_stop: Whether that trial was told to stop.
-        is_ready: Whether it has loaded the objective.
+        task: The trial that it runs; None if it is idle.
+        must_stop: True if that trial was commanded to stop.
+        is_ready: True once it has loaded the objective.
     """
 
     def __init__(self, pickled: bytes, environment: Mapping[str, str]) -> None:
@@ -68,16 +68,16 @@ class Worker:
         return not self._process.is_alive()
 
     def begin(self, task: Task) -> None:
-        """Gives it a trial to run."""
+        """Sends a trial to run."""
         self.task = task
         self.must_stop = False
         self._oom_kills = _oom_kills()
         self._send(task)
 
-    def tell(self, order: TrialCommand) -> None:
-        """Tells it what to do with its trial."""
-        self.must_stop = self.must_stop or order.word is Command.STOP
-        self._send(order)
+    def command(self, command: TrialCommand) -> None:
+        """Sends a command about its trial."""
+        self.must_stop = self.must_stop or command.command is Command.STOP
+        self._send(command)
 
     def messages(self) -> Iterator[Any]:
         """Reports since the last call."""
@@ -109,12 +109,12 @@ class Worker:
         return Ending.FAILED, f"the process of the trial crashed with {name}"
 
     def dismiss(self) -> None:
-        """Tells it that there is nothing more to do."""
+        """Closes the pipe, upon which the child ends."""
         self._dismissed_at = time.monotonic()
         self._connection.close()
 
     def kill(self) -> None:
-        """Ends it at once, and what it has started."""
+        """Kills it and all processes that it has started."""
         self._dismissed_at = time.monotonic()
         self._connection.close()
         self._end_group()
@@ -130,29 +130,29 @@ class Worker:
             self.kill()
         return False
 
-    def see_off(self) -> None:
-        """Waits until it has left."""
+    def wait_until_gone(self) -> None:
+        """Waits until it has ended."""
         while not self.gone():
             time.sleep(0.005)
 
     def _end_group(self) -> None:
-        """Ends what it has started, too: its group outlives it."""
+        """Kills its process group, which outlives it."""
         if hasattr(os, "killpg") and self._process.pid:
             # PermissionError: macOS says so of a group that holds only zombies.
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def _send(self, message: object) -> None:
-        # A dead one is found dead at the next poll.
+        # The next poll finds out that it is dead.
         with suppress(OSError):
             self._connection.send(message)
 
 
 @contextmanager
 def _without_main() -> Iterator[None]:
-    """Keeps a child from running the user's script again, as it would with the real one.
+    """Hides the main module, so that a child does not run the user's script again.
 
-    The script needs no `if __name__ == "__main__"` then; its functions travel by cloudpickle.
+    The script then needs no `if __name__ == "__main__"`; its functions travel by cloudpickle.
     """
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
@@ -164,7 +164,7 @@ def _without_main() -> Iterator[None]:
 
 @contextmanager
 def _without_ctrl_c() -> Iterator[None]:
-    """Keeps Ctrl-C from a child that starts, until it knows what to do about it."""
+    """Blocks Ctrl-C in a child that starts, until it has set its handler."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return

@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from chromasonic.tuning.executors.on_ray.worker import ThreadBreak
+from chromasonic.tuning.executors.on_ray.worker import ThreadInterrupt
 
 AT_MOST_S = 30
 
@@ -30,7 +30,7 @@ class Thread:
 
 
 def test_a_busy_thread_is_broken_off():
-    stop, inside = ThreadBreak(), threading.Event()
+    stop, inside = ThreadInterrupt(), threading.Event()
 
     def work():
         with stop.breakable():
@@ -45,7 +45,7 @@ def test_a_busy_thread_is_broken_off():
 
 
 def test_what_is_not_breakable_goes_on_and_the_next_that_is_does_not_begin():
-    stop, inside, requested = ThreadBreak(), threading.Event(), threading.Event()
+    stop, inside, requested = ThreadInterrupt(), threading.Event(), threading.Event()
     seen = []
 
     def work():
@@ -66,7 +66,7 @@ def test_what_is_not_breakable_goes_on_and_the_next_that_is_does_not_begin():
 
 
 def test_a_request_strikes_once():
-    stop, inside, cleaning = ThreadBreak(), threading.Event(), threading.Event()
+    stop, inside, cleaning = ThreadInterrupt(), threading.Event(), threading.Event()
     requested_again = threading.Event()
     cleaned = []
 
@@ -115,7 +115,7 @@ def test_a_request_never_strikes_outside_whenever_it_comes(random_moments):
 
     outcomes = []
     for _ in range(300):
-        stop, inside = ThreadBreak(), threading.Event()
+        stop, inside = ThreadInterrupt(), threading.Event()
         thread = Thread(partial(work, stop, inside))
         assert inside.wait(AT_MOST_S)
         sum(range(random_moments.randrange(6000)))

@@ -1,8 +1,8 @@
 import pytest
 
 from chromasonic.tuning.checkpoints import latest_checkpoint, save_checkpoint
-from chromasonic.tuning.executors.on_ray.parcel import (
-    Parcel,
+from chromasonic.tuning.executors.on_ray.packing import (
+    PackedCheckpoint,
     pack,
     pack_checkpoint,
     unpack,
@@ -64,7 +64,7 @@ def test_only_a_checkpoint_that_is_new_is_packed(tmp_path):
 
 def test_half_a_checkpoint_never_looks_like_a_whole_one(tmp_path):
     save_checkpoint(tmp_path, rows(1), save_something)
-    broken = Parcel(rows(2), {"a": b"1", "a/b": b"a file cannot hold another"})
+    broken = PackedCheckpoint(rows(2), {"a": b"1", "a/b": b"a file cannot hold another"})
     with pytest.raises(OSError, match="a"):
         unpack_checkpoint(broken, tmp_path)
     assert latest_checkpoint(tmp_path) == (tmp_path / "epoch-1", rows(1))

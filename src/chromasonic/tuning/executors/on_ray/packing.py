@@ -1,4 +1,4 @@
-"""A checkpoint as bytes, to be sent between machines that share no disk."""
+"""Checkpoints as bytes, for machines that share no disk."""
 
 import shutil
 import tempfile
@@ -19,10 +19,10 @@ PREFIX = "chromasonic-trial-"
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """A new empty folder, deleted in the end.
+    """A new empty folder, deleted when the block ends.
 
-    A process that is killed cannot do that. Whoever makes the next folder on the same machine
-    does it then: the lock beside a folder is free once its owner is gone.
+    A killed process leaves its folder behind. The next call on the same machine deletes it: the
+    lock beside a folder is free once its owner is gone.
     """
     _sweep()
     folder = Path(tempfile.gettempdir()) / f"{PREFIX}{uuid4().hex}"
@@ -36,7 +36,7 @@ def scratch_folder() -> Iterator[Path]:
 
 def _sweep() -> None:
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        # Those of other users are theirs to sweep.
+        # Other users delete their own.
         with suppress(Timeout, OSError):
             if folder.is_dir():
                 with FileLock(_lock_of(folder), timeout=0):
@@ -54,16 +54,16 @@ def _delete(folder: Path) -> None:
 
 
 Files = dict[str, bytes | None]
-"""What a folder holds, by path below it with `/` between its parts; None for a folder."""
+"""Contents of files by relative path with `/` between its parts; None for a folder."""
 
 
 @dataclass(frozen=True)
-class Parcel:
-    """A checkpoint on its way.
+class PackedCheckpoint:
+    """A checkpoint as bytes.
 
     Attributes:
         epochs: The learning curve up to it.
-        files: What `Epoch.save` wrote.
+        files: The files that `Epoch.save` wrote.
     """
 
     epochs: tuple[EpochRow, ...]
@@ -71,7 +71,7 @@ class Parcel:
 
 
 def pack(folder: Path) -> Files:
-    """All that a folder holds."""
+    """The contents of a folder."""
     return {
         path.relative_to(folder).as_posix(): None if path.is_dir() else path.read_bytes()
         for path in sorted(folder.rglob("*"))
@@ -79,10 +79,10 @@ def pack(folder: Path) -> Files:
 
 
 def unpack(files: Files, folder: Path) -> None:
-    """Writes into a folder what another one held.
+    """Writes packed contents into a folder.
 
     Raises:
-        ValueError: A file would come to lie outside; nothing has been written then.
+        ValueError: A file would lie outside the folder; nothing has been written then.
     """
     for name in files:
         relative = PurePosixPath(name)
@@ -95,15 +95,15 @@ def unpack(files: Files, folder: Path) -> None:
             path.write_bytes(content)
 
 
-def pack_checkpoint(folder: Path, after: int = 0) -> Parcel | None:
-    """The newest checkpoint of a trial, if it was saved after more than so many epochs."""
+def pack_checkpoint(folder: Path, after: int = 0) -> PackedCheckpoint | None:
+    """The newest checkpoint of a trial; None if it has no more than `after` epochs."""
     folder_and_epochs = latest_checkpoint(folder)
     if folder_and_epochs is None or len(folder_and_epochs[1]) <= after:
         return None
     checkpoint, epochs = folder_and_epochs
-    return Parcel(epochs, pack(checkpoint))
+    return PackedCheckpoint(epochs, pack(checkpoint))
 
 
-def unpack_checkpoint(parcel: Parcel, folder: Path) -> Path:
-    """The folder of a checkpoint that came from elsewhere, written as if it came from here."""
-    return save_checkpoint(folder, parcel.epochs, partial(unpack, parcel.files))
+def unpack_checkpoint(packed: PackedCheckpoint, folder: Path) -> Path:
+    """Writes a packed checkpoint as `save_checkpoint` does, and returns its folder."""
+    return save_checkpoint(folder, packed.epochs, partial(unpack, packed.files))
