@@ -5,8 +5,8 @@ BIN := .venv/bin
 # One thread a process: more of them would get into each other's way.
 export OMP_NUM_THREADS ?= 1
 
-# Two processes; each file is run by one of them, the slow ones first.
-PYTEST := $(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
+# Two processes; tests/conftest.py hands out whole files, the slow ones first.
+PYTEST := $(BIN)/pytest -n 2
 
 .PHONY: demo test check faults format clean
 

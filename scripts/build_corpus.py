@@ -30,8 +30,8 @@ from music21.abcFormat.translate import abcToStreamScore
 from music21.harmony import Harmony
 
 from chromasonic.errors import DataError
+from chromasonic.melody_generation.data._near_duplicates import find_near_duplicates
 from chromasonic.melody_generation.data.formats.abc import AbcTune, read_tune, split_abc
-from chromasonic.melody_generation.data.near_duplicates import find_near_duplicates
 from chromasonic.melody_generation.data.vocabulary import (
     HIGHEST_PITCH,
     LOWEST_PITCH,

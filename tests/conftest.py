@@ -29,12 +29,23 @@ SPREAD = {"test_faults.py"}
 
 
 def pytest_collection_modifyitems(items):
-    """With several processes: whole files to one process each, the slow ones first."""
+    """Runs the files with slow tests first, so that no process is left with one at the end."""
     slow_files = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow_files)
-    for item in items:
-        if item.path.name not in SPREAD:
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """With several processes (`-n 2`): whole files to one process each, in their order."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.partition("::")[0]
+            return nodeid if Path(file).name in SPREAD else file
+
+    config.option.loadscopereorder = False
+    return ByFile(config, log)
 
 
 # Faults that tests inject at random moments, told at the end with the seed that repeats them.

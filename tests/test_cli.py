@@ -8,12 +8,12 @@ import pytest
 from typer.testing import CliRunner
 
 from chromasonic import __version__, cli
-from chromasonic.cli import options
+from chromasonic.cli import _options as options
+from chromasonic.cli._run_options import run_options
 from chromasonic.cli.commands.search import ModelName
-from chromasonic.cli.run_options import run_options
 from chromasonic.errors import ChromasonicError
 from chromasonic.melody_generation.models import MODELS
-from chromasonic.tuning.pruners import PRUNERS
+from chromasonic.tuning._pruners import PRUNERS
 from chromasonic.tuning.run_options import DEFAULTS
 from chromasonic.tuning.sampling.by_name import SAMPLERS
 

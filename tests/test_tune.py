@@ -22,8 +22,8 @@ from chromasonic.errors import (
     StudyError,
     StudyMismatch,
 )
+from chromasonic.tuning._pruners import MEDIAN_STARTUP_TRIALS, MEDIAN_WARMUP_FRACTION, PRUNERS
 from chromasonic.tuning.objective import Epoch
-from chromasonic.tuning.pruners import MEDIAN_STARTUP_TRIALS, MEDIAN_WARMUP_FRACTION, PRUNERS
 from chromasonic.tuning.sampling.by_name import SAMPLERS
 from chromasonic.tuning.storage.opening import open_storage, sqlite_url
 

@@ -13,10 +13,10 @@ from optuna.storages import BaseStorage, InMemoryStorage
 from simulated import SimulatedExecutor
 
 from chromasonic.bayesopt import Categorical, Float, Integer, Space
+from chromasonic.tuning._pruners import choose_pruner
 from chromasonic.tuning.budget import Budget
 from chromasonic.tuning.driver import Driver
 from chromasonic.tuning.observers import Observer
-from chromasonic.tuning.pruners import choose_pruner
 from chromasonic.tuning.records import TrialRecord
 from chromasonic.tuning.sampling.by_name import choose_sampler
 from chromasonic.tuning.storage.driver_storage import DriverStorage

@@ -16,8 +16,8 @@ from statistics import mean
 import torch
 from rich.console import Console
 
-from chromasonic.melody_generation.after_search.ensemble import combine
-from chromasonic.melody_generation.after_search.final_model import train_final
+from chromasonic.melody_generation.after_search._ensemble import combine
+from chromasonic.melody_generation.after_search._final_model import train_final
 from chromasonic.melody_generation.after_search.finished_search import FinishedSearch
 from chromasonic.melody_generation.after_search.repeats import RetrainingConfig
 from chromasonic.melody_generation.after_search.winner import find_winner

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chromasonic.bayesopt import Categorical, Fixed, Float, Integer, Ordinal, Space
-from chromasonic.bayesopt.grid import (
+from chromasonic.bayesopt._grid import (
     EvaluationsToReach,
     SearchComparison,
     compare_searches,

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chromasonic.bayesopt.initial_design import (
+from chromasonic.bayesopt._initial_design import (
     DESIGNS,
     design_named,
     latin_hypercube,

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from chromasonic.bayesopt import Categorical, Fixed, Float, Integer, Space
+from chromasonic.bayesopt._loop import bayesian_optimization
 from chromasonic.bayesopt.analysis.stopping import StoppedBy
-from chromasonic.bayesopt.loop import bayesian_optimization
 from chromasonic.errors import SpaceError
 
 BOUNDS = {"x": (0.0, 1.0), "y": (0.0, 1.0)}

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chromasonic.bayesopt import Categorical, Fixed, Float, Integer, Ordinal, Space
-from chromasonic.bayesopt.optimizer import Optimizer, Proposal
+from chromasonic.bayesopt._optimizer import Optimizer, Proposal
 from chromasonic.errors import SpaceError
 
 MIXED = Space(

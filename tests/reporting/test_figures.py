@@ -16,7 +16,7 @@ from chromasonic.reporting.figures import (
     plot_history,
     write_plots,
 )
-from chromasonic.reporting.figures.canvas import value_limits
+from chromasonic.reporting.figures._canvas import value_limits
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 FILES = ["optimization_history.png", "learning_curves.png", "parameters.png", "importance.png"]

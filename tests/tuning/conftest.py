@@ -14,13 +14,13 @@ import pytest
 from optuna.storages import InMemoryStorage
 
 from chromasonic.bayesopt import Categorical, Float, Integer, Space
+from chromasonic.tuning._pruners import choose_pruner
 from chromasonic.tuning.budget import Budget
 from chromasonic.tuning.driver import Driver
-from chromasonic.tuning.executors.inline import InlineExecutor
+from chromasonic.tuning.executors._inline import InlineExecutor
 from chromasonic.tuning.interrupt import Interrupt
 from chromasonic.tuning.objective import Epoch
 from chromasonic.tuning.observers import Observer
-from chromasonic.tuning.pruners import choose_pruner
 from chromasonic.tuning.records import read_result
 from chromasonic.tuning.sampling.by_name import choose_sampler
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from chromasonic.tuning.checkpoints import discard_checkpoints, latest_checkpoint, save_checkpoint
+from chromasonic.tuning._checkpoints import discard_checkpoints, latest_checkpoint, save_checkpoint
 from chromasonic.tuning.learning_curve import EpochRow, curve_to_json
 
 
@@ -83,7 +83,7 @@ def test_a_checkpoint_half_deleted_when_the_process_died_is_none(tmp_path, monke
         if path.exists():
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("chromasonic.tuning.checkpoints.shutil.rmtree", die)
+    monkeypatch.setattr("chromasonic.tuning._checkpoints.shutil.rmtree", die)
     with pytest.raises(KeyboardInterrupt):
         discard_checkpoints(tmp_path)
     assert latest_checkpoint(tmp_path) is None

@@ -7,7 +7,7 @@ from optuna.samplers import TPESampler
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState, create_trial
 
-from chromasonic.tuning.deterministic_view import VisibleStorage, VisibleStudy
+from chromasonic.tuning._deterministic_view import VisibleStorage, VisibleStudy
 from chromasonic.tuning.study import PREFIX
 
 N_TRIALS = 12

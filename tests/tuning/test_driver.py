@@ -12,15 +12,15 @@ from optuna.trial import TrialState
 
 from chromasonic.bayesopt import Float, Space
 from chromasonic.errors import ExecutorError
+from chromasonic.tuning._pruners import PRUNERS
 from chromasonic.tuning.driver import Driver
 from chromasonic.tuning.endings import Ending
-from chromasonic.tuning.executors import trial_run
-from chromasonic.tuning.executors.inline import InlineExecutor
+from chromasonic.tuning.executors import _trial_run as trial_run
+from chromasonic.tuning.executors._inline import InlineExecutor
+from chromasonic.tuning.executors._trial_run import TrialRun
 from chromasonic.tuning.executors.protocol import EpochEnded, TrialPaused, TrialStarted
-from chromasonic.tuning.executors.trial_run import TrialRun
 from chromasonic.tuning.objective import Epoch
 from chromasonic.tuning.observers import Observer
-from chromasonic.tuning.pruners import PRUNERS
 from chromasonic.tuning.records import read_result
 from chromasonic.tuning.session import load_result
 from chromasonic.tuning.study import attribute
@@ -598,8 +598,8 @@ from pathlib import Path
 from chromasonic.bayesopt import Float, Space
 from chromasonic.tuning.budget import Budget
 from chromasonic.tuning.driver import Driver
-from chromasonic.tuning.executors import trial_run
-from chromasonic.tuning.executors.inline import InlineExecutor
+from chromasonic.tuning.executors import _trial_run as trial_run
+from chromasonic.tuning.executors._inline import InlineExecutor
 from chromasonic.tuning.objective import Epoch
 from chromasonic.tuning.observers import Observer
 from chromasonic.tuning.observers import Observer

@@ -9,7 +9,7 @@ from optuna.trial import TrialState
 from chromasonic import tune
 from chromasonic.bayesopt import Categorical, Fixed, Float, Integer, Ordinal, Space
 from chromasonic.errors import StudyMismatch
-from chromasonic.tuning.earlier import fitting_trials
+from chromasonic.tuning._earlier import fitting_trials
 from chromasonic.tuning.endings import Ending
 from chromasonic.tuning.session import SearchPlan, open_session
 from chromasonic.tuning.storage.opening import sqlite_url

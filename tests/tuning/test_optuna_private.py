@@ -4,8 +4,8 @@ from pathlib import Path
 import optuna
 from optuna.storages import InMemoryStorage, RDBStorage, get_storage
 
-from chromasonic.tuning import optuna_private
-from chromasonic.tuning.optuna_private import (
+from chromasonic.tuning import _optuna_private as optuna_private
+from chromasonic.tuning._optuna_private import (
     drop_cached_trials,
     storage_of,
     study_id_of,

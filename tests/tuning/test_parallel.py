@@ -13,10 +13,10 @@ from optuna.trial import TrialState
 
 from chromasonic.bayesopt import Categorical, Integer, Space
 from chromasonic.errors import StudyError
+from chromasonic.tuning._pruners import PRUNERS
 from chromasonic.tuning.executors.processes.executor import ProcessExecutor
 from chromasonic.tuning.objective import Epoch
 from chromasonic.tuning.observers import Observer
-from chromasonic.tuning.pruners import PRUNERS
 from chromasonic.tuning.rules import TrialRules
 from chromasonic.tuning.sampling.by_name import SAMPLERS
 from chromasonic.tuning.storage.forwarding import ForwardingStorage
@@ -552,7 +552,7 @@ def test_checkpoints_are_made_while_trials_run_and_survive_a_kill(make_search, t
     """A trial that is killed after each epoch ends all the same, for it makes progress."""
 
     def objective(params, trial):
-        from chromasonic.tuning.executors import trial_run
+        from chromasonic.tuning.executors import _trial_run as trial_run
 
         trial_run.CHECKPOINT_EVERY_S = 0.0
         begin = int((trial.checkpoint / "n").read_text()) if trial.checkpoint else 0

@@ -6,13 +6,13 @@ import pytest
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
-from chromasonic.tuning.distributions import suggest_params
-from chromasonic.tuning.pruners import (
+from chromasonic.tuning._pruners import (
     MEDIAN_STARTUP_TRIALS,
     MEDIAN_WARMUP_FRACTION,
     PRUNERS,
     choose_pruner,
 )
+from chromasonic.tuning.distributions import suggest_params
 from chromasonic.tuning.sampling.by_name import choose_sampler
 
 N_EPOCHS = 20

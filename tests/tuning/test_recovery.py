@@ -2,16 +2,16 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from chromasonic.tuning.endings import Ending
-from chromasonic.tuning.learning_curve import EpochRow
-from chromasonic.tuning.records import record_of
-from chromasonic.tuning.recovery import (
+from chromasonic.tuning._recovery import (
     BAD_CHECKPOINT,
     MOST_TIMES,
     OUT_OF_MEMORY,
     SEARCH_DIED,
     Setbacks,
 )
+from chromasonic.tuning.endings import Ending
+from chromasonic.tuning.learning_curve import EpochRow
+from chromasonic.tuning.records import record_of
 from chromasonic.tuning.rules import TrialRules
 from chromasonic.tuning.running_trials import RunningTrial
 

@@ -12,7 +12,7 @@ from chromasonic.errors import SpaceError, StudyError, StudyInUse, StudyMismatch
 from chromasonic.reporting.result_files import write_result_files
 from chromasonic.tuning.budget import Budget
 from chromasonic.tuning.driver import Driver
-from chromasonic.tuning.executors.inline import InlineExecutor
+from chromasonic.tuning.executors._inline import InlineExecutor
 from chromasonic.tuning.interrupt import Interrupt
 from chromasonic.tuning.observers import Observer
 from chromasonic.tuning.records import read_result

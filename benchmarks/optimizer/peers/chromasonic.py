@@ -3,11 +3,11 @@
 from typing import Any
 
 from chromasonic.bayesopt import Space
-from chromasonic.bayesopt.optimizer import Optimizer, Proposal
+from chromasonic.bayesopt._optimizer import Optimizer, Proposal
 
 
 class Chromasonic:
-    """`chromasonic.bayesopt.optimizer.Optimizer`."""
+    """`chromasonic.bayesopt._optimizer.Optimizer`."""
 
     def __init__(self, space: Space, seed: int) -> None:
         self._optimizer = Optimizer(space, seed=seed)

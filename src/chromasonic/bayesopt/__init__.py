@@ -1,5 +1,9 @@
 """A Gaussian process optimizer for hyperparameters, on numpy and scipy alone."""
 
+from chromasonic.bayesopt._grid import compare_searches
+from chromasonic.bayesopt._loop import bayesian_optimization, find_next_point, sample_random_point
+from chromasonic.bayesopt._optimizer import Optimizer, Proposal
+from chromasonic.bayesopt._result import OptimizationResult
 from chromasonic.bayesopt.acquisition.functions import (
     expected_improvement,
     log_expected_improvement,
@@ -11,10 +15,6 @@ from chromasonic.bayesopt.analysis.convergence import AverageConvergence, Conver
 from chromasonic.bayesopt.analysis.importance import parameter_importance
 from chromasonic.bayesopt.analysis.stopping import StoppedBy
 from chromasonic.bayesopt.gp.gaussian_process import GaussianProcess
-from chromasonic.bayesopt.grid import compare_searches
-from chromasonic.bayesopt.loop import bayesian_optimization, find_next_point, sample_random_point
-from chromasonic.bayesopt.optimizer import Optimizer, Proposal
-from chromasonic.bayesopt.result import OptimizationResult
 from chromasonic.bayesopt.space import (
     Categorical,
     Fixed,

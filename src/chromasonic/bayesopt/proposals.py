@@ -12,6 +12,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from chromasonic.bayesopt._initial_design import design_named
 from chromasonic.bayesopt.acquisition.functions import acquisition_named
 from chromasonic.bayesopt.acquisition.maximize import (
     Effort,
@@ -21,7 +22,6 @@ from chromasonic.bayesopt.acquisition.maximize import (
 )
 from chromasonic.bayesopt.gp.features import Features
 from chromasonic.bayesopt.gp.kernels import kernel_named
-from chromasonic.bayesopt.initial_design import design_named
 from chromasonic.bayesopt.space import Params, Space, Value
 from chromasonic.bayesopt.space.encoded import EncodedSpace
 from chromasonic.bayesopt.surrogate import FittedSurrogate, Observation, Surrogates

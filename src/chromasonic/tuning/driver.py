@@ -14,10 +14,12 @@ import optuna
 
 from chromasonic.bayesopt import Space
 from chromasonic.errors import StudyError, StudyInUse
+from chromasonic.tuning._checkpoints import CheckpointFolders
+from chromasonic.tuning._deterministic_view import VisibleStudy
+from chromasonic.tuning._earlier import n_trials_from_earlier
+from chromasonic.tuning._ledger import Ledger
+from chromasonic.tuning._recovery import OUT_OF_MEMORY, Setbacks
 from chromasonic.tuning.budget import Budget, StopReason
-from chromasonic.tuning.checkpoints import CheckpointFolders
-from chromasonic.tuning.deterministic_view import VisibleStudy
-from chromasonic.tuning.earlier import n_trials_from_earlier
 from chromasonic.tuning.endings import Ending
 from chromasonic.tuning.executors.protocol import (
     EpochEnded,
@@ -29,11 +31,9 @@ from chromasonic.tuning.executors.protocol import (
 )
 from chromasonic.tuning.interrupt import Interrupt
 from chromasonic.tuning.learning_curve import best_row, has_diverged
-from chromasonic.tuning.ledger import Ledger
 from chromasonic.tuning.objective import Trial
 from chromasonic.tuning.observers import Observer, Observers
 from chromasonic.tuning.records import TrialRecord
-from chromasonic.tuning.recovery import OUT_OF_MEMORY, Setbacks
 from chromasonic.tuning.rules import TrialRules
 from chromasonic.tuning.running_trials import RunningTrial, RunningTrials
 from chromasonic.tuning.scheduling import (

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from chromasonic.bayesopt import Space, space_to_toml
 from chromasonic.bayesopt.analysis.refinement import Decision, refine
 from chromasonic.errors import StudyError
-from chromasonic.tuning.earlier import fitting_trials
+from chromasonic.tuning._earlier import fitting_trials
 from chromasonic.tuning.records import SearchResult, TrialRecord
 
 

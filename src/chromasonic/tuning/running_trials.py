@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from optuna.trial import FrozenTrial
 
+from chromasonic.tuning._watchdog import Watchdog
 from chromasonic.tuning.executors.protocol import (
     Event,
     Executor,
@@ -16,7 +17,6 @@ from chromasonic.tuning.executors.protocol import (
 )
 from chromasonic.tuning.learning_curve import EpochRow
 from chromasonic.tuning.rules import TrialRules
-from chromasonic.tuning.watchdog import Watchdog
 
 POLL_S = 0.2
 """Longest time between two checks of limits and cancellations."""

@@ -11,8 +11,8 @@ from typing import Protocol
 
 import optuna
 
+from chromasonic.tuning._optuna_private import storage_of, trial_id_of
 from chromasonic.tuning.learning_curve import EpochRow
-from chromasonic.tuning.optuna_private import storage_of, trial_id_of
 from chromasonic.tuning.records import TrialRecord
 from chromasonic.tuning.running_trials import RunningTrial
 

@@ -12,13 +12,13 @@ from optuna.storages import BaseStorage, InMemoryStorage
 
 from chromasonic.bayesopt import Space
 from chromasonic.errors import StudyError, StudyInUse, one_line
-from chromasonic.tuning.earlier import (
+from chromasonic.tuning._earlier import (
     describe_earlier,
     n_trials_from_earlier,
     require_comparable,
     take_over,
 )
-from chromasonic.tuning.pruners import choose_pruner
+from chromasonic.tuning._pruners import choose_pruner
 from chromasonic.tuning.records import MAXIMIZE, SearchResult, read_result
 from chromasonic.tuning.sampling.by_name import choose_sampler, sampler_name
 from chromasonic.tuning.search_folder import RESULTS_FILE, STUDY_FILE, SearchFolder

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chromasonic.bayesopt import Categorical, Fixed, Float, Integer, Ordinal
-from chromasonic.bayesopt.analysis.new_ranges import narrow_range
+from chromasonic.bayesopt.analysis._new_ranges import narrow_range
 
 
 @pytest.mark.parametrize(

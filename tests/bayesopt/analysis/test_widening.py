@@ -5,7 +5,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from chromasonic.bayesopt import Categorical, Fixed, Float, Integer, Ordinal
-from chromasonic.bayesopt.analysis.new_ranges import widen_range
+from chromasonic.bayesopt.analysis._new_ranges import widen_range
 from chromasonic.errors import SpaceError
 
 
@@ -98,6 +98,7 @@ def numbers(draw):
 
 
 @example(Float(5e-324, 1.0), False, 0.0)
+@example(Float(1 / 3, 2 / 3), True, 0.0)
 @given(numbers(), st.booleans(), st.floats(0.0, 1.0))
 def test_every_old_value_is_one_of_the_wider_range_and_natural_ends_hold(parameter, upwards, u):
     wide = widen_range(parameter, upwards=upwards)

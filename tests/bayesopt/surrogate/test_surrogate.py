@@ -3,13 +3,13 @@ import pytest
 
 from chromasonic.bayesopt import Float, Space
 from chromasonic.bayesopt.gp.features import Features
-from chromasonic.bayesopt.surrogate.observations import Observation, Outcome
-from chromasonic.bayesopt.surrogate.surrogate import (
+from chromasonic.bayesopt.surrogate._surrogate import (
     MOST_MODELLED,
     SurrogateModel,
     _informative,
     fitted_length,
 )
+from chromasonic.bayesopt.surrogate.observations import Observation, Outcome
 from chromasonic.bayesopt.surrogate.targets import targets_of
 
 LINE = Space({"x": Float(0.0, 1.0)})

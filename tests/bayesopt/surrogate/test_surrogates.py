@@ -3,8 +3,8 @@ import pytest
 
 from chromasonic.bayesopt import Float, Optimizer, Space, fit_surrogate
 from chromasonic.bayesopt.gp.features import Features
+from chromasonic.bayesopt.surrogate._surrogates import Surrogates
 from chromasonic.bayesopt.surrogate.observations import Observation, Outcome
-from chromasonic.bayesopt.surrogate.surrogates import Surrogates
 
 PLANE = Space({"x": Float(0.0, 1.0), "y": Float(0.0, 1.0)})
 POINTS = np.random.default_rng(0).random((24, 2))

@@ -20,9 +20,9 @@ import damage
 import samples
 
 from chromasonic.errors import DataError
+from chromasonic.melody_generation.data._tune_sources import FoundFile
 from chromasonic.melody_generation.data.tune_files import TuneOptions, load_tunes, read_tunes
 from chromasonic.melody_generation.data.tune_report import Tunes
-from chromasonic.melody_generation.data.tune_sources import FoundFile
 
 MOST_SECONDS = 20
 MOST_BYTES = 2 * 1024**3

@@ -10,10 +10,11 @@ from typer.testing import CliRunner
 
 from chromasonic import cli
 from chromasonic.errors import DataError, ModelError, StudyError
-from chromasonic.melody_generation.after_search import final_model, repeats
+from chromasonic.melody_generation.after_search import _final_model as final_model
+from chromasonic.melody_generation.after_search import repeats
 from chromasonic.melody_generation.after_search import steps as after_search
-from chromasonic.melody_generation.after_search.ensemble import choose_members, fit_weights
-from chromasonic.melody_generation.after_search.final_model import refit_best_baseline
+from chromasonic.melody_generation.after_search._ensemble import choose_members, fit_weights
+from chromasonic.melody_generation.after_search._final_model import refit_best_baseline
 from chromasonic.melody_generation.after_search.finished_search import FinishedSearch
 from chromasonic.melody_generation.after_search.repeats import (
     RetrainingConfig,

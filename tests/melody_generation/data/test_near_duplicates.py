@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from chromasonic.melody_generation.data._near_duplicates import find_near_duplicates, grams
 from chromasonic.melody_generation.data.corpus import load_corpus
-from chromasonic.melody_generation.data.near_duplicates import find_near_duplicates, grams
 
 
 def random_tune(seed, length=60):

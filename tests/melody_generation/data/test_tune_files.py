@@ -324,7 +324,7 @@ def test_no_more_is_read_than_the_limit_in_all(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("kind", ["folder", "zip"])
 def test_too_many_files_are_refused(tmp_path, monkeypatch, kind):
-    monkeypatch.setattr("chromasonic.melody_generation.data.tune_sources.MOST_FILES", 2)
+    monkeypatch.setattr("chromasonic.melody_generation.data._tune_sources.MOST_FILES", 2)
     files = {f"{i}.mid": SOUND for i in range(3)}
     folder = fill(tmp_path / "folder", files)
     path = folder if kind == "folder" else fill(tmp_path, {"a.zip": zipped(files)}) / "a.zip"

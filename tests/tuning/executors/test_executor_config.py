@@ -6,6 +6,7 @@ import pytest
 
 from chromasonic.errors import ExecutorError
 from chromasonic.tuning.executors import executor_config
+from chromasonic.tuning.executors._inline import InlineExecutor
 from chromasonic.tuning.executors.executor_config import (
     MEMORY_OF_A_TRIAL,
     ExecutorConfig,
@@ -15,7 +16,6 @@ from chromasonic.tuning.executors.executor_config import (
     usable_cpus,
     visible_gpus,
 )
-from chromasonic.tuning.executors.inline import InlineExecutor
 from chromasonic.tuning.interrupt import Interrupt
 
 GB = 2**30

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from chromasonic.tuning.checkpoints import latest_checkpoint
+from chromasonic.tuning._checkpoints import latest_checkpoint
 from chromasonic.tuning.endings import Ending
-from chromasonic.tuning.executors import trial_run
-from chromasonic.tuning.executors.inline import InlineExecutor
+from chromasonic.tuning.executors import _trial_run as trial_run
+from chromasonic.tuning.executors._inline import InlineExecutor
 from chromasonic.tuning.executors.protocol import (
     EpochEnded,
     Task,

@@ -1,7 +1,7 @@
 import pytest
 
-from chromasonic.tuning.checkpoints import latest_checkpoint, save_checkpoint
-from chromasonic.tuning.executors.on_ray.packing import (
+from chromasonic.tuning._checkpoints import latest_checkpoint, save_checkpoint
+from chromasonic.tuning.executors.on_ray._packing import (
     PackedCheckpoint,
     pack,
     pack_checkpoint,

@@ -16,9 +16,9 @@ import psutil
 import pytest
 
 from chromasonic.errors import ExecutorError
-from chromasonic.tuning.checkpoints import latest_checkpoint
+from chromasonic.tuning._checkpoints import latest_checkpoint
 from chromasonic.tuning.endings import Ending
-from chromasonic.tuning.executors import trial_run
+from chromasonic.tuning.executors import _trial_run as trial_run
 from chromasonic.tuning.executors.processes.executor import THREAD_VARIABLES, ProcessExecutor
 from chromasonic.tuning.executors.protocol import (
     EpochEnded,

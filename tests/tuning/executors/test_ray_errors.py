@@ -3,7 +3,7 @@ import warnings
 import pytest
 
 from chromasonic.tuning.endings import Ending
-from chromasonic.tuning.executors.on_ray.cluster import end_by
+from chromasonic.tuning.executors.on_ray._cluster import end_by
 
 DEAD = """The actor died unexpectedly before finishing this task.
 \tclass_name: RayWorker

@@ -3,12 +3,12 @@ import tempfile
 
 import pytest
 
-from chromasonic.tuning.executors.on_ray.packing import scratch_folder
+from chromasonic.tuning.executors.on_ray._packing import scratch_folder
 
 HOLD_ONE = """
 import sys, tempfile, time
 tempfile.tempdir = sys.argv[1]
-from chromasonic.tuning.executors.on_ray.packing import scratch_folder
+from chromasonic.tuning.executors.on_ray._packing import scratch_folder
 with scratch_folder() as folder:
     (folder / "weights").write_text("large")
     print("there", flush=True)

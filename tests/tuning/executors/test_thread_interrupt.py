@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from chromasonic.tuning.executors.on_ray.worker import ThreadInterrupt
+from chromasonic.tuning.executors.on_ray._worker import ThreadInterrupt
 
 AT_MOST_S = 30
 

@@ -5,7 +5,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from chromasonic.bayesopt import Categorical, Integer
-from chromasonic.tuning.sampling.axes import axis_of
+from chromasonic.tuning.sampling._axes import axis_of
 
 SIZES = CategoricalDistribution([64, 16, 32])
 

@@ -7,7 +7,7 @@ import pytest
 from threadpoolctl import ThreadpoolController
 
 from chromasonic.bayesopt.proposals import Proposer
-from chromasonic.tuning.sampling.blas import one_blas_thread
+from chromasonic.tuning.sampling._blas import one_blas_thread
 from chromasonic.tuning.sampling.by_name import GPSampler
 
 SEVERAL = 3

@@ -7,8 +7,8 @@ from optuna.storages import InMemoryStorage
 
 from chromasonic.bayesopt import Categorical, Fixed, Float, Integer, Space
 from chromasonic.errors import MissingExtra, SpaceError
+from chromasonic.tuning._pruners import choose_pruner
 from chromasonic.tuning.distributions import suggest_params
-from chromasonic.tuning.pruners import choose_pruner
 from chromasonic.tuning.sampling import by_name as samplers
 from chromasonic.tuning.sampling.by_name import SAMPLERS, GPSampler, choose_sampler
 

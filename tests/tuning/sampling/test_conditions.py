@@ -1,7 +1,7 @@
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from chromasonic.tuning.sampling.axes import axis_of
-from chromasonic.tuning.sampling.conditions import find_conditions
+from chromasonic.tuning.sampling._axes import axis_of
+from chromasonic.tuning.sampling._conditions import find_conditions
 
 RANGES = {
     "deep": IntDistribution(0, 5),

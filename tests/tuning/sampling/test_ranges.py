@@ -1,6 +1,6 @@
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from chromasonic.tuning.sampling.ranges import Ranges, widest
+from chromasonic.tuning.sampling._ranges import Ranges, widest
 
 
 def test_the_widest_range_holds_all_and_keeps_a_common_step():

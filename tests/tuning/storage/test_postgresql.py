@@ -197,8 +197,9 @@ def test_a_trial_whose_commit_was_lost_is_left_empty_and_running(
 ):
     database = postgresql_url.rpartition("/")[2]
     study = optuna.create_study(storage=open_patiently(postgresql.url(database, port=cable.port)))
-    cable.cut_at_commit = 1
     storage, study_id = study._storage, study._study_id
+    assert storage.get_all_trials(study_id) == []
+    cable.cut_at_commit = 1
     trial_id = storage.create_new_trial(study_id)
     assert cable.cuts == 1
     orphan, trial = storage.get_all_trials(study_id)

@@ -13,9 +13,9 @@ from enum import StrEnum
 
 from scipy.special import bdtrc
 
+from chromasonic.bayesopt.analysis._new_ranges import narrow_range, widen_range
 from chromasonic.bayesopt.analysis.importance import MIN_POINTS
 from chromasonic.bayesopt.analysis.interval import Interval
-from chromasonic.bayesopt.analysis.new_ranges import narrow_range, widen_range
 from chromasonic.bayesopt.space import (
     Categorical,
     Fixed,

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from chromasonic.bayesopt._initial_design import latin_hypercube
 from chromasonic.bayesopt.analysis.interval import Interval
 from chromasonic.bayesopt.gp.covariance import LENGTH_SCALE_BOUNDS, StationaryFamily
 from chromasonic.bayesopt.gp.features import Features
@@ -27,7 +28,6 @@ from chromasonic.bayesopt.gp.hyperparameters import (
 )
 from chromasonic.bayesopt.gp.kernels import KERNELS
 from chromasonic.bayesopt.gp.posterior import Posterior
-from chromasonic.bayesopt.initial_design import latin_hypercube
 from chromasonic.bayesopt.space import Params, Space
 from chromasonic.bayesopt.space.encoded import EncodedSpace
 from chromasonic.bayesopt.surrogate.targets import winsorize_and_standardize

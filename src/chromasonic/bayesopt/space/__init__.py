@@ -7,11 +7,11 @@ Symbols:
     X   points in the unit cube, shape (n, d); nan where a parameter is inactive
 """
 
-from chromasonic.bayesopt.space.choices import Categorical, Fixed, Ordinal
+from chromasonic.bayesopt.space._choices import Categorical, Fixed, Ordinal
+from chromasonic.bayesopt.space._ranges import Float, Integer
+from chromasonic.bayesopt.space._reading import parameter_from_dict
+from chromasonic.bayesopt.space._space import Space
 from chromasonic.bayesopt.space.parameter import Parameter
-from chromasonic.bayesopt.space.ranges import Float, Integer
-from chromasonic.bayesopt.space.reading import parameter_from_dict
-from chromasonic.bayesopt.space.space import Space
 from chromasonic.bayesopt.space.values import Params, Value
 
 __all__ = [

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 
-from chromasonic.bayesopt.space.choices import Categorical, Fixed
+from chromasonic.bayesopt.space._choices import Categorical, Fixed
+from chromasonic.bayesopt.space._reading import error_of
 from chromasonic.bayesopt.space.parameter import Parameter
-from chromasonic.bayesopt.space.reading import error_of
 from chromasonic.bayesopt.space.values import Params, among, reprs
 from chromasonic.errors import SpaceError
 

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from chromasonic.bayesopt.space import Parameter, Space, parameter_from_dict
-from chromasonic.bayesopt.space.reading import error_of
+from chromasonic.bayesopt.space._reading import error_of
 from chromasonic.bayesopt.space.values import is_integer, is_number
 from chromasonic.errors import SpaceError
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chromasonic.cli.exits import errors_in_one_line, require_extra
-from chromasonic.cli.options import Debug, Device, Executor, From, Jobs, Repeats, Top
+from chromasonic.cli._exits import errors_in_one_line, require_extra
+from chromasonic.cli._options import Debug, Device, Executor, From, Jobs, Repeats, Top
 
 if TYPE_CHECKING:
     from chromasonic.melody_generation.after_search.steps import AfterSearch

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from chromasonic.cli.exits import errors_in_one_line
-from chromasonic.cli.options import Debug, OutputDir
+from chromasonic.cli._exits import errors_in_one_line
+from chromasonic.cli._options import Debug, OutputDir
 
 
 def cancel(

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chromasonic.cli.exits import errors_in_one_line, require_extra
-from chromasonic.cli.options import Debug, Device
+from chromasonic.cli._exits import errors_in_one_line, require_extra
+from chromasonic.cli._options import Debug, Device
 
 if TYPE_CHECKING:
     from chromasonic.melody_generation.listening.generation import Melody

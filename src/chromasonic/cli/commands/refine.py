@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chromasonic.cli.exits import errors_in_one_line
-from chromasonic.cli.options import Debug, From
+from chromasonic.cli._exits import errors_in_one_line
+from chromasonic.cli._options import Debug, From
 
 if TYPE_CHECKING:
     from chromasonic.tuning.records import SearchResult

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from chromasonic.cli.exits import errors_in_one_line, require_extra
-from chromasonic.cli.options import Debug, OutputDir, Plot, Storage
-from chromasonic.cli.plots import draw
+from chromasonic.cli._exits import errors_in_one_line, require_extra
+from chromasonic.cli._options import Debug, OutputDir, Plot, Storage
+from chromasonic.cli._plots import draw
 
 
 def report(

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from chromasonic.cli.exits import errors_in_one_line, exit_by_result, require_extra
-from chromasonic.cli.options import (
+from chromasonic.cli._exits import errors_in_one_line, exit_by_result, require_extra
+from chromasonic.cli._options import (
     Data,
     Debug,
     Device,
@@ -17,8 +17,8 @@ from chromasonic.cli.options import (
     StudyName,
     Tokens,
 )
-from chromasonic.cli.plots import draw
-from chromasonic.cli.run_options import ReadOptions, with_run_options
+from chromasonic.cli._plots import draw
+from chromasonic.cli._run_options import ReadOptions, with_run_options
 
 if TYPE_CHECKING:
     from chromasonic.melody_generation.hyperparameter_search import HyperparameterSearchSpace

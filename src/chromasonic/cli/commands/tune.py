@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from chromasonic.cli.exits import errors_in_one_line, exit_by_result, require_extra
-from chromasonic.cli.options import Debug, NTrials, OutputDir, Plot
-from chromasonic.cli.plots import draw
-from chromasonic.cli.run_options import ReadOptions, with_run_options
+from chromasonic.cli._exits import errors_in_one_line, exit_by_result, require_extra
+from chromasonic.cli._options import Debug, NTrials, OutputDir, Plot
+from chromasonic.cli._plots import draw
+from chromasonic.cli._run_options import ReadOptions, with_run_options
 
 
 @with_run_options()

@@ -8,8 +8,8 @@ from typing import Any
 from rich.console import Console
 from torch import nn
 
-from chromasonic.melody_generation.after_search.ensemble import SIZE, combine
-from chromasonic.melody_generation.after_search.final_model import train_final
+from chromasonic.melody_generation.after_search._ensemble import SIZE, combine
+from chromasonic.melody_generation.after_search._final_model import train_final
 from chromasonic.melody_generation.after_search.finished_search import FinishedSearch
 from chromasonic.melody_generation.after_search.repeats import RetrainingConfig
 from chromasonic.melody_generation.after_search.winner import (

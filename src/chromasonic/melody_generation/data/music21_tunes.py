@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from chromasonic.errors import DataError, MissingExtra
-from chromasonic.melody_generation.data.tune_files import TuneOptions, read_tunes
-from chromasonic.melody_generation.data.tune_report import Tunes
-from chromasonic.melody_generation.data.tune_sources import (
+from chromasonic.melody_generation.data._tune_sources import (
     MOST_BYTES_IN_ALL,
     ByteBudget,
     find_files,
 )
+from chromasonic.melody_generation.data.tune_files import TuneOptions, read_tunes
+from chromasonic.melody_generation.data.tune_report import Tunes
 
 Collection = Literal["essen", "bach"]
 

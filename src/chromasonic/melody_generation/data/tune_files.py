@@ -13,6 +13,14 @@ from typing import Literal, NoReturn, get_args
 import numpy as np
 
 from chromasonic.errors import DataError
+from chromasonic.melody_generation.data._near_duplicates import find_near_duplicates
+from chromasonic.melody_generation.data._tune_sources import (
+    MOST_BYTES_IN_ALL,
+    TUNE_SUFFIXES,
+    ByteBudget,
+    FoundFile,
+    find_files,
+)
 from chromasonic.melody_generation.data.formats.abc import read_abc_file
 from chromasonic.melody_generation.data.formats.melody_line import (
     MelodyLine,
@@ -21,20 +29,12 @@ from chromasonic.melody_generation.data.formats.melody_line import (
 )
 from chromasonic.melody_generation.data.formats.midi import read_midi
 from chromasonic.melody_generation.data.formats.musicxml import read_musicxml, read_mxl
-from chromasonic.melody_generation.data.near_duplicates import find_near_duplicates
 from chromasonic.melody_generation.data.tune_report import (
     Repair,
     Skipped,
     Tunes,
     UnusableTune,
     summarize,
-)
-from chromasonic.melody_generation.data.tune_sources import (
-    MOST_BYTES_IN_ALL,
-    TUNE_SUFFIXES,
-    ByteBudget,
-    FoundFile,
-    find_files,
 )
 from chromasonic.melody_generation.data.vocabulary import IntArray, encode_pitches
 from chromasonic.plural import counted

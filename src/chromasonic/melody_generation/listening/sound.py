@@ -16,8 +16,8 @@ from chromasonic.melody_generation.data.vocabulary import (
     decode_pitches,
     encode_pitches,
 )
-from chromasonic.melody_generation.listening.soundfont import play_soundfont
-from chromasonic.melody_generation.listening.synthesis import Samples, synthesize
+from chromasonic.melody_generation.listening._soundfont import play_soundfont
+from chromasonic.melody_generation.listening._synthesis import Samples, synthesize
 from chromasonic.tuning.files import write_whole
 
 SLOWEST_TEMPO, FASTEST_TEMPO = 10.0, 1000.0

@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from chromasonic.melody_generation.data.batches import IGNORED, transpose_randomly
 from chromasonic.melody_generation.data.melodies import Melodies
 from chromasonic.melody_generation.models.check import OutputKind
-from chromasonic.melody_generation.training.randomness import RandomState
+from chromasonic.melody_generation.training._randomness import RandomState
 from chromasonic.melody_generation.training.scoring import batches_for, predict, score
 from chromasonic.tuning.endings import Ending
 from chromasonic.tuning.objective import Epoch

@@ -1,14 +1,14 @@
 """Pictures of a search, drawn with matplotlib; no display and no global state is touched."""
 
-from chromasonic.reporting.figures.history import draw_history, plot_history
-from chromasonic.reporting.figures.importance import draw_importance, plot_importance
-from chromasonic.reporting.figures.learning_curves import (
+from chromasonic.reporting.figures._history import draw_history, plot_history
+from chromasonic.reporting.figures._importance import draw_importance, plot_importance
+from chromasonic.reporting.figures._learning_curves import (
     draw_learning_curves,
     plot_learning_curves,
 )
-from chromasonic.reporting.figures.parameters import draw_parameters, plot_parameters
+from chromasonic.reporting.figures._parameters import draw_parameters, plot_parameters
+from chromasonic.reporting.figures._plots import write_plots
 from chromasonic.reporting.figures.piano_roll import draw_piano_roll, plot_piano_roll
-from chromasonic.reporting.figures.plots import write_plots
 
 __all__ = [
     "draw_history",

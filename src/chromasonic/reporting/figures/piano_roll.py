@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chromasonic.reporting.figures.canvas import (
+from chromasonic.reporting.figures._canvas import (
     BLUE,
     FRAME,
     INK,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chromasonic.bayesopt.analysis.convergence import best_so_far
-from chromasonic.reporting.figures.canvas import (
+from chromasonic.reporting.figures._canvas import (
     BLUE,
     GREEN,
     INK,

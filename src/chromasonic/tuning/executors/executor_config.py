@@ -12,10 +12,10 @@ from typing import Any
 import psutil
 
 from chromasonic.errors import ExecutorError
-from chromasonic.tuning.executors.inline import InlineExecutor
+from chromasonic.tuning.executors._inline import InlineExecutor
+from chromasonic.tuning.executors._trial_run import Breakable
 from chromasonic.tuning.executors.processes.executor import ProcessExecutor
 from chromasonic.tuning.executors.protocol import Executor
-from chromasonic.tuning.executors.trial_run import Breakable
 from chromasonic.tuning.objective import Objective
 
 EXECUTORS = ("process", "inline", "ray")

@@ -11,7 +11,7 @@ from chromasonic.bayesopt import Fixed, Space
 from chromasonic.errors import MissingExtra, SpaceError
 from chromasonic.tuning.distributions import all_values
 from chromasonic.tuning.sampling import GPSampler
-from chromasonic.tuning.sampling.deterministic import (
+from chromasonic.tuning.sampling._deterministic import (
     FiniteGridSampler,
     QMCByTrialSampler,
     SeededByTrial,

@@ -13,7 +13,7 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from chromasonic.tuning.optuna_private import trial_id_of
+from chromasonic.tuning._optuna_private import trial_id_of
 from chromasonic.tuning.storage.forwarding import ForwardingStorage
 from chromasonic.tuning.storage.retry import Retry
 

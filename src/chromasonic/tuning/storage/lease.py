@@ -13,10 +13,10 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from chromasonic.errors import StudyError, StudyInUse
-from chromasonic.tuning.optuna_private import without_cache
-from chromasonic.tuning.storage.errors import describe
+from chromasonic.tuning._optuna_private import without_cache
+from chromasonic.tuning.storage._errors import describe
+from chromasonic.tuning.storage._lease_table import NOW, LeaseRow, LeaseTable
 from chromasonic.tuning.storage.forwarding import ForwardingStorage
-from chromasonic.tuning.storage.lease_table import NOW, LeaseRow, LeaseTable
 
 DURATION_S = 30.0
 RENEWALS_PER_DURATION = 3

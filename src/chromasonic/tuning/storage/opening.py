@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from chromasonic.errors import MissingExtra, StudyError, StudyInUse, one_line
-from chromasonic.tuning.storage.errors import describe, is_broken_file
+from chromasonic.tuning.storage._errors import describe, is_broken_file
 
 SQLITE_TIMEOUT_S = 60.0
 CONNECT_TIMEOUT_S = 10

@@ -8,7 +8,7 @@ from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from chromasonic.errors import StudyError
-from chromasonic.tuning.storage.errors import describe, is_transient
+from chromasonic.tuning.storage._errors import describe, is_transient
 
 PATIENCE_S = 300.0
 FIRST_PAUSE_S = 0.1

@@ -18,7 +18,7 @@ from fractions import Fraction
 import numpy as np
 
 from chromasonic.errors import DataError
-from chromasonic.melody_generation.data.formats.abc_notation import (
+from chromasonic.melody_generation.data.formats._abc_notation import (
     WrittenNote,
     default_unit,
     parse_key,

@@ -17,6 +17,12 @@ from statistics import median
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
+from chromasonic.melody_generation.data._tune_sources import (
+    MOST_BYTES_OF_A_FILE,
+    ByteBudget,
+    open_zip,
+    read_member,
+)
 from chromasonic.melody_generation.data.formats.melody_line import (
     Event,
     MelodyLine,
@@ -25,12 +31,6 @@ from chromasonic.melody_generation.data.formats.melody_line import (
     to_ticks,
 )
 from chromasonic.melody_generation.data.tune_report import UnusableTune
-from chromasonic.melody_generation.data.tune_sources import (
-    MOST_BYTES_OF_A_FILE,
-    ByteBudget,
-    open_zip,
-    read_member,
-)
 
 DEEPEST = 64
 MOST_ELEMENTS = 500_000

@@ -9,9 +9,10 @@ from typing import Any
 
 from chromasonic.errors import ExecutorError, one_line
 from chromasonic.tuning.endings import Ending
-from chromasonic.tuning.executors.on_ray.cluster import RayCluster, end_by, last_line
-from chromasonic.tuning.executors.on_ray.packing import pack, unpack_checkpoint
-from chromasonic.tuning.executors.on_ray.worker import RayWorker, Report
+from chromasonic.tuning.executors._sending import pickled_objective
+from chromasonic.tuning.executors.on_ray._cluster import RayCluster, end_by, last_line
+from chromasonic.tuning.executors.on_ray._packing import pack, unpack_checkpoint
+from chromasonic.tuning.executors.on_ray._worker import RayWorker, Report
 from chromasonic.tuning.executors.processes.child import Command
 from chromasonic.tuning.executors.protocol import (
     Event,
@@ -20,7 +21,6 @@ from chromasonic.tuning.executors.protocol import (
     TrialPaused,
     TrialStarted,
 )
-from chromasonic.tuning.executors.sending import pickled_objective
 from chromasonic.tuning.objective import Objective
 
 GRACE_S = 2.0

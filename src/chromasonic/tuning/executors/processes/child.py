@@ -102,8 +102,8 @@ def _run(
     objective: "Objective", task: "Task", connection: Connection, commands: "_Commands"
 ) -> object:
     """Runs one trial and returns the last message to the parent."""
+    from chromasonic.tuning.executors._trial_run import TrialRun
     from chromasonic.tuning.executors.protocol import TrialEnded, TrialPaused
-    from chromasonic.tuning.executors.trial_run import TrialRun
 
     run = TrialRun(objective, task, commands.breakable)
     try:

@@ -8,6 +8,8 @@ from typing import Any
 
 from chromasonic.errors import ExecutorError
 from chromasonic.tuning.endings import Ending
+from chromasonic.tuning.executors._sending import pickled_objective
+from chromasonic.tuning.executors.processes._worker import Worker
 from chromasonic.tuning.executors.processes.child import (
     Command,
     LoadFailed,
@@ -15,7 +17,6 @@ from chromasonic.tuning.executors.processes.child import (
     TrialCommand,
     TrialStopped,
 )
-from chromasonic.tuning.executors.processes.worker import Worker
 from chromasonic.tuning.executors.protocol import (
     Event,
     Task,
@@ -23,7 +24,6 @@ from chromasonic.tuning.executors.protocol import (
     TrialPaused,
     TrialStarted,
 )
-from chromasonic.tuning.executors.sending import pickled_objective
 from chromasonic.tuning.objective import Objective
 
 LOOK_EVERY_S = 0.25

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 
 from chromasonic.errors import one_line
-from chromasonic.tuning.checkpoints import save_checkpoint
+from chromasonic.tuning._checkpoints import save_checkpoint
 from chromasonic.tuning.endings import Ending
 from chromasonic.tuning.executors.protocol import EpochEnded, Task, TrialEnded, TrialPaused
 from chromasonic.tuning.learning_curve import EpochRow

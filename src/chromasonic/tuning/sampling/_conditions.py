@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromasonic.bayesopt import Categorical, Integer
-from chromasonic.tuning.sampling.axes import Axis
+from chromasonic.tuning.sampling._axes import Axis
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

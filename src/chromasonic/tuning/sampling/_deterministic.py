@@ -9,7 +9,7 @@ from optuna.samplers import BaseSampler, GridSampler, QMCSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from chromasonic.bayesopt.space import Value
-from chromasonic.tuning.optuna_private import storage_of, study_id_of
+from chromasonic.tuning._optuna_private import storage_of, study_id_of
 from chromasonic.tuning.seeds import derive_seed
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from chromasonic.bayesopt.analysis.convergence import best_so_far
-from chromasonic.reporting.figures.canvas import (
+from chromasonic.reporting.figures._canvas import (
     INK,
     PURPLE,
     legend_below,
@@ -19,7 +19,7 @@ from chromasonic.reporting.figures.canvas import (
     value_label,
     value_limits,
 )
-from chromasonic.reporting.figures.marks import Endings, mark_best, mark_trials
+from chromasonic.reporting.figures._marks import Endings, mark_best, mark_trials
 from chromasonic.reporting.text import best_baseline, value_name
 from chromasonic.tuning.records import SearchResult
 

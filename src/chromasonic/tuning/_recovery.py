@@ -3,9 +3,9 @@
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from chromasonic.tuning.checkpoints import CheckpointFolders
+from chromasonic.tuning._checkpoints import CheckpointFolders
+from chromasonic.tuning._optuna_private import storage_of, trial_id_of
 from chromasonic.tuning.endings import Ending
-from chromasonic.tuning.optuna_private import storage_of, trial_id_of
 from chromasonic.tuning.rules import TrialRules
 from chromasonic.tuning.running_trials import RunningTrial
 from chromasonic.tuning.study import PREFIX, attribute

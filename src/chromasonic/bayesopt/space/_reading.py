@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields, replace
 from typing import Any
 
-from chromasonic.bayesopt.space.choices import Categorical, Fixed, Ordinal
+from chromasonic.bayesopt.space._choices import Categorical, Fixed, Ordinal
+from chromasonic.bayesopt.space._ranges import Float, Integer
 from chromasonic.bayesopt.space.parameter import Parameter
-from chromasonic.bayesopt.space.ranges import Float, Integer
 from chromasonic.bayesopt.space.values import is_integer, is_number, is_real, reprs
 from chromasonic.errors import SpaceError
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from chromasonic.errors import DataError, MissingExtra
 from chromasonic.melody_generation.data.vocabulary import IntArray
-from chromasonic.melody_generation.listening.synthesis import RING_OUT_S, Samples, smooth_rise
+from chromasonic.melody_generation.listening._synthesis import RING_OUT_S, Samples, smooth_rise
 
 _PEAK = 0.8
 _SILENCE = 1e-6

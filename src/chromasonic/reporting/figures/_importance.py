@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from chromasonic.bayesopt.analysis.importance import MIN_POINTS
-from chromasonic.reporting.figures.canvas import (
+from chromasonic.reporting.figures._canvas import (
     BLUE,
     INK,
     YELLOW,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from chromasonic.reporting.figures.canvas import (
+from chromasonic.reporting.figures._canvas import (
     BLUE,
     GREEN,
     GREY,
@@ -24,7 +24,7 @@ from chromasonic.reporting.figures.canvas import (
     value_label,
     value_limits,
 )
-from chromasonic.reporting.figures.marks import Endings
+from chromasonic.reporting.figures._marks import Endings
 from chromasonic.tuning.records import SearchResult, TrialRecord
 
 if TYPE_CHECKING:

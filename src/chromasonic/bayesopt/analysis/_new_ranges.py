@@ -112,7 +112,8 @@ def widen_range(parameter: Parameter, *, upwards: bool) -> Parameter | None:
 def _longer(parameter: Float, upwards: bool) -> Float | None:
     room = _room(parameter.low, parameter.high, upwards)
     distance = _as_much_again(parameter, upwards)
-    distance = distance if distance < room else _SHARE_OF_ROOM * room
+    # Rounding must not lead to the natural end.
+    distance = distance if _ROUNDING * distance < room else _SHARE_OF_ROOM * room
     if distance <= 0:
         return None
     if upwards:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
-from chromasonic.cli.earlier import load_earlier
-from chromasonic.cli.options import (
+from chromasonic.cli._earlier import load_earlier
+from chromasonic.cli._options import (
     Address,
     Earlier,
     EarlierStudy,

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from chromasonic.tuning.checkpoints import latest_checkpoint, save_checkpoint
+from chromasonic.tuning._checkpoints import latest_checkpoint, save_checkpoint
 from chromasonic.tuning.learning_curve import EpochRow
 
 PREFIX = "chromasonic-trial-"

@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from chromasonic.bayesopt.surrogate.observations import Outcome
 from chromasonic.tuning.records import has_ended
-from chromasonic.tuning.sampling.ranges import Ranges
+from chromasonic.tuning.sampling._ranges import Ranges
 
 _OUTCOMES = {
     TrialState.COMPLETE: Outcome.COMPLETED,

@@ -11,12 +11,12 @@ from optuna.distributions import BaseDistribution
 from chromasonic.bayesopt.proposals import USUAL_COUNT, Proposer, Strategy
 from chromasonic.bayesopt.space import Value
 from chromasonic.bayesopt.surrogate.observations import Observation
-from chromasonic.tuning.sampling.axes import Axis, MovingAxis, axis_of
-from chromasonic.tuning.sampling.conditions import Conditions, find_conditions
-from chromasonic.tuning.sampling.history import Snapshot, TrialData
-from chromasonic.tuning.sampling.ranges import widest
-from chromasonic.tuning.sampling.spread import even_point
-from chromasonic.tuning.sampling.translation import InferredSpace, KnownSpace, Translation
+from chromasonic.tuning.sampling._axes import Axis, MovingAxis, axis_of
+from chromasonic.tuning.sampling._conditions import Conditions, find_conditions
+from chromasonic.tuning.sampling._history import Snapshot, TrialData
+from chromasonic.tuning.sampling._ranges import widest
+from chromasonic.tuning.sampling._spread import even_point
+from chromasonic.tuning.sampling._translation import InferredSpace, KnownSpace, Translation
 
 # Spaces of one study: now and then one parameter is asked for in another range.
 _MOST_MODELS = 4

@@ -18,8 +18,8 @@ from chromasonic.bayesopt.acquisition.functions import AcquisitionFunction
 from chromasonic.bayesopt.gp.features import Features
 from chromasonic.bayesopt.gp.posterior import Posterior
 from chromasonic.bayesopt.space import Space
+from chromasonic.bayesopt.surrogate._surrogate import FittedSurrogate, SurrogateModel
 from chromasonic.bayesopt.surrogate.observations import Observation
-from chromasonic.bayesopt.surrogate.surrogate import FittedSurrogate, SurrogateModel
 from chromasonic.bayesopt.surrogate.targets import (
     Targets,
     targets_of,

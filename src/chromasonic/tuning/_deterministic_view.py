@@ -9,7 +9,7 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from chromasonic.tuning.optuna_private import drop_cached_trials, storage_of
+from chromasonic.tuning._optuna_private import drop_cached_trials, storage_of
 from chromasonic.tuning.storage.forwarding import ForwardingStorage
 from chromasonic.tuning.study import PREFIX
 

@@ -8,19 +8,19 @@ from typing import Any, Self, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from chromasonic.bayesopt.space._choices import Fixed
 from chromasonic.bayesopt.space._conditions import (
     active_names,
     most_branches,
     parents_first,
     unknown_name,
 )
-from chromasonic.bayesopt.space.choices import Fixed
-from chromasonic.bayesopt.space.parameter import Parameter
-from chromasonic.bayesopt.space.reading import (
+from chromasonic.bayesopt.space._reading import (
     error_of,
     parameter_from_bound,
     parameter_from_dict,
 )
+from chromasonic.bayesopt.space.parameter import Parameter
 from chromasonic.bayesopt.space.values import Params, Value, reprs
 from chromasonic.errors import SpaceError
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from chromasonic.reporting.figures.history import plot_history
-from chromasonic.reporting.figures.importance import plot_importance
-from chromasonic.reporting.figures.learning_curves import plot_learning_curves
-from chromasonic.reporting.figures.parameters import plot_parameters
+from chromasonic.reporting.figures._history import plot_history
+from chromasonic.reporting.figures._importance import plot_importance
+from chromasonic.reporting.figures._learning_curves import plot_learning_curves
+from chromasonic.reporting.figures._parameters import plot_parameters
 from chromasonic.tuning.records import SearchResult
 
 PLOTS = {

@@ -17,13 +17,13 @@ from optuna.trial import FrozenTrial
 
 from chromasonic.bayesopt import Space
 from chromasonic.bayesopt.proposals import Strategy
-from chromasonic.tuning.optuna_private import storage_of, study_id_of
-from chromasonic.tuning.sampling.blas import one_blas_thread
-from chromasonic.tuning.sampling.deterministic import SeededByTrial
-from chromasonic.tuning.sampling.history import History, Snapshot
-from chromasonic.tuning.sampling.models import SpaceModels
-from chromasonic.tuning.sampling.spread import evenly_spread
-from chromasonic.tuning.sampling.translation import KnownSpace
+from chromasonic.tuning._optuna_private import storage_of, study_id_of
+from chromasonic.tuning.sampling._blas import one_blas_thread
+from chromasonic.tuning.sampling._deterministic import SeededByTrial
+from chromasonic.tuning.sampling._history import History, Snapshot
+from chromasonic.tuning.sampling._models import SpaceModels
+from chromasonic.tuning.sampling._spread import evenly_spread
+from chromasonic.tuning.sampling._translation import KnownSpace
 
 _log = logging.getLogger(__name__)
 

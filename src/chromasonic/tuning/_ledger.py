@@ -10,7 +10,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from chromasonic.bayesopt import Space
-from chromasonic.tuning.deterministic_view import VisibleStudy
+from chromasonic.tuning._deterministic_view import VisibleStudy
+from chromasonic.tuning._optuna_private import storage_of, study_id_of, trial_id_of
 from chromasonic.tuning.distributions import suggest_params
 from chromasonic.tuning.endings import Ending
 from chromasonic.tuning.learning_curve import (
@@ -19,7 +20,6 @@ from chromasonic.tuning.learning_curve import (
     curve_from_json,
     curve_to_json,
 )
-from chromasonic.tuning.optuna_private import storage_of, study_id_of, trial_id_of
 from chromasonic.tuning.records import TrialRecord, has_ended, record_of
 from chromasonic.tuning.running_trials import RunningTrial
 from chromasonic.tuning.study import PREFIX, attribute, set_attribute

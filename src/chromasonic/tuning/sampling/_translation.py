@@ -11,8 +11,8 @@ from optuna.distributions import BaseDistribution
 from chromasonic.bayesopt import Categorical, Fixed, Space
 from chromasonic.bayesopt.space import Parameter, Value
 from chromasonic.tuning.distributions import distribution_of
-from chromasonic.tuning.sampling.axes import Axis, Number
-from chromasonic.tuning.sampling.conditions import Conditions
+from chromasonic.tuning.sampling._axes import Axis, Number
+from chromasonic.tuning.sampling._conditions import Conditions
 
 Array = NDArray[np.float64]
 

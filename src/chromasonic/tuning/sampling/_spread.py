@@ -12,7 +12,7 @@ from optuna.distributions import BaseDistribution
 
 from chromasonic.bayesopt import Categorical, Space
 from chromasonic.bayesopt.space import Parameter
-from chromasonic.tuning.sampling.axes import axis_of
+from chromasonic.tuning.sampling._axes import axis_of
 from chromasonic.tuning.seeds import derive_seed
 
 

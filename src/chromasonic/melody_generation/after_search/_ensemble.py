@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from chromasonic.errors import StudyError
-from chromasonic.melody_generation.after_search.final_model import score_on_test
+from chromasonic.melody_generation.after_search._final_model import score_on_test
 from chromasonic.melody_generation.after_search.finished_search import FinishedSearch
 from chromasonic.melody_generation.after_search.repeats import (
     RetrainingConfig,

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr
 
+from chromasonic.bayesopt._loop import as_value, bayesian_optimization
 from chromasonic.bayesopt.analysis.convergence import best_so_far
-from chromasonic.bayesopt.loop import as_value, bayesian_optimization
 from chromasonic.bayesopt.space import Parameter, Space, Value
 
 Matrix = NDArray[np.float64]

@@ -17,7 +17,8 @@ import cloudpickle
 
 from chromasonic.errors import one_line
 from chromasonic.tuning.endings import Ending
-from chromasonic.tuning.executors.on_ray.packing import (
+from chromasonic.tuning.executors._trial_run import TrialRun
+from chromasonic.tuning.executors.on_ray._packing import (
     Files,
     PackedCheckpoint,
     pack_checkpoint,
@@ -32,7 +33,6 @@ from chromasonic.tuning.executors.protocol import (
     TrialEnded,
     TrialStarted,
 )
-from chromasonic.tuning.executors.trial_run import TrialRun
 from chromasonic.tuning.objective import Objective
 
 

@@ -2,13 +2,13 @@
 
 from contextlib import nullcontext
 
+from chromasonic.tuning.executors._trial_run import Breakable, TrialRun
 from chromasonic.tuning.executors.protocol import (
     EpochEnded,
     Event,
     Task,
     TrialStarted,
 )
-from chromasonic.tuning.executors.trial_run import Breakable, TrialRun
 from chromasonic.tuning.objective import Objective
 
 

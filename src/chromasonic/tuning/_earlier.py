@@ -14,9 +14,9 @@ from chromasonic.bayesopt.analysis.decisions import DOES_NOT_MATTER
 from chromasonic.bayesopt.space import Parameter, Value
 from chromasonic.bayesopt.space.values import same
 from chromasonic.errors import StudyMismatch
+from chromasonic.tuning._optuna_private import storage_of, study_id_of
 from chromasonic.tuning.distributions import distribution_of
 from chromasonic.tuning.learning_curve import curve_to_json
-from chromasonic.tuning.optuna_private import storage_of, study_id_of
 from chromasonic.tuning.records import SearchResult, TrialRecord
 from chromasonic.tuning.study import (
     PREFIX,

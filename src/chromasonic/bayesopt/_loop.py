@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from chromasonic.bayesopt._initial_design import design_named
+from chromasonic.bayesopt._optimizer import Optimizer
+from chromasonic.bayesopt._result import OptimizationResult, losses_of
 from chromasonic.bayesopt.acquisition.functions import Matrix, Surrogate, Vector, acquisition_named
 from chromasonic.bayesopt.acquisition.maximize import Effort, best_point
 from chromasonic.bayesopt.analysis.stopping import (
@@ -19,9 +22,6 @@ from chromasonic.bayesopt.analysis.stopping import (
     expected_gain,
 )
 from chromasonic.bayesopt.gp.kernels import kernel_named
-from chromasonic.bayesopt.initial_design import design_named
-from chromasonic.bayesopt.optimizer import Optimizer
-from chromasonic.bayesopt.result import OptimizationResult, losses_of
 from chromasonic.bayesopt.space import Params, Space, Value
 from chromasonic.bayesopt.space.encoded import EncodedSpace
 from chromasonic.bayesopt.space.values import is_integer, is_number, is_real

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chromasonic.bayesopt import Categorical, Fixed, Float, Integer, Ordinal, Parameter
-from chromasonic.reporting.figures.canvas import (
+from chromasonic.reporting.figures._canvas import (
     INK,
     legend_below,
     message,
@@ -18,7 +18,7 @@ from chromasonic.reporting.figures.canvas import (
     value_label,
     value_limits,
 )
-from chromasonic.reporting.figures.marks import Endings, mark_best, mark_trials
+from chromasonic.reporting.figures._marks import Endings, mark_best, mark_trials
 from chromasonic.tuning.records import SearchResult, TrialRecord
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from chromasonic.reporting.figures.canvas import BLUE, GREY, INK, RED, YELLOW, Limits
+from chromasonic.reporting.figures._canvas import BLUE, GREY, INK, RED, YELLOW, Limits
 from chromasonic.tuning.records import TrialRecord
 
 if TYPE_CHECKING:

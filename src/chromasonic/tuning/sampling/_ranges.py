@@ -6,7 +6,7 @@ from typing import final
 
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 
-from chromasonic.tuning.sampling.axes import Number
+from chromasonic.tuning.sampling._axes import Number
 
 # So many trials tell whether a range was changed for good or depends on other values.
 _N_RECENT = 10
