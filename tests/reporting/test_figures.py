@@ -13,7 +13,7 @@ from chromasonic.reporting.figures import (
     draw_importance,
     draw_learning_curves,
     draw_parameters,
-    plot_history,
+    save_figure,
     write_plots,
 )
 from chromasonic.reporting.figures._canvas import value_limits
@@ -139,21 +139,21 @@ def test_every_picture_of_every_search_is_a_png_of_sensible_size(any_result, tmp
     ("name", "start"), [("a.svg", b"<?xml"), ("a.pdf", b"%PDF"), ("a", b"\x89PNG")]
 )
 def test_the_ending_of_the_file_chooses_the_format(name, start, trial, result, tmp_path):
-    path = plot_history(result([trial(0)]), tmp_path / "plots" / name)
+    path = save_figure(draw_history(result([trial(0)])), tmp_path / "plots" / name)
     assert path == tmp_path / "plots" / name
     assert path.read_bytes().startswith(start)
 
 
 def test_an_unknown_format_is_refused_and_leaves_nothing(trial, result, tmp_path):
     with pytest.raises(ValueError, match="Format 'xyz' is not supported"):
-        plot_history(result([trial(0)]), tmp_path / "plots.xyz")
+        save_figure(draw_history(result([trial(0)])), tmp_path / "plots.xyz")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_without_matplotlib_the_error_says_what_to_install(result, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(MissingExtra, match=r'pip install "chromasonic\[report\]"'):
-        plot_history(result(), tmp_path / "plots.png")
+        save_figure(draw_history(result()), tmp_path / "plots.png")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from chromasonic.melody_generation.data.vocabulary import TICKS_PER_QUARTER
-from chromasonic.reporting.figures import draw_piano_roll, plot_piano_roll
+from chromasonic.reporting.figures import draw_piano_roll, save_figure
 
 MELODY = ([67, 69, 67, 72], [480, 240, 240, 960])
 
@@ -35,7 +35,7 @@ def bars(axes):
 )
 def test_every_picture_is_a_png_of_sensible_size(melodies, tmp_path):
     titles = [f"melody ${i}$ " + "x" * 200 for i in range(len(melodies))]
-    path = plot_piano_roll(melodies, tmp_path / "plots" / "roll.png", titles=titles)
+    path = save_figure(draw_piano_roll(melodies, titles=titles), tmp_path / "plots" / "roll.png")
     data = path.read_bytes()
     assert data.startswith(b"\x89PNG\r\n\x1a\n")
     assert data.endswith(b"IEND\xaeB`\x82")

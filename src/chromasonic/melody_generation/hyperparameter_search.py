@@ -179,11 +179,11 @@ class HyperparameterOptimizer:
             MissingExtra: matplotlib is not installed.
             StudyError: `optimize` has not been called.
         """
-        from chromasonic.reporting.figures import plot_history
+        from chromasonic.reporting.figures import draw_history, save_figure
 
         if self._result is None:
             raise StudyError("there is no search result to draw yet. Call optimize first.")
-        return plot_history(self._result, Path(save_path))
+        return save_figure(draw_history(self._result), Path(save_path))
 
     def _objective(self, melodies: Melodies, place: ExecutorConfig) -> MelodyObjective:
         """The objective, after a check of the model class."""

@@ -15,7 +15,7 @@ from chromasonic.melody_generation.listening.comparison import MelodyComparison,
 from chromasonic.melody_generation.listening.generation import Melody
 from chromasonic.melody_generation.listening.midi_file import write_midi
 from chromasonic.melody_generation.listening.sound import render, write_wav
-from chromasonic.reporting.figures.piano_roll import plot_piano_roll
+from chromasonic.reporting.figures import draw_piano_roll, save_figure
 from chromasonic.reporting.melody_table import table_lines
 from chromasonic.reporting.result_files import to_json
 from chromasonic.tuning.files import write_text
@@ -94,7 +94,7 @@ def draw_melodies(melodies: Sequence[Melody], folder: Path) -> Path:
     """
     shown = [(m.pitches, m.durations) for m in melodies[:MOST_IN_A_PICTURE]]
     titles = [f"Melody {i}" for i in range(1, len(shown) + 1)]
-    return plot_piano_roll(shown, folder / PIANO_ROLL_FILE, titles)
+    return save_figure(draw_piano_roll(shown, titles), folder / PIANO_ROLL_FILE)
 
 
 def compare_with_held_out(

@@ -201,8 +201,13 @@ def value_label(result: SearchResult) -> str:
     return plain(value_name(result) + (f" ({unit})" if unit else "") + higher)
 
 
-def save(figure: "Figure", path: Path) -> Path:
-    """Writes a figure whole or not at all and returns where; the ending chooses the format."""
+def save_figure(figure: "Figure", path: Path) -> Path:
+    """Writes a figure whole or not at all, and returns its path.
+
+    Args:
+        figure: The figure.
+        path: Its file; the ending chooses the format, PNG without one.
+    """
     kind = path.suffix.removeprefix(".") or "png"
     write_whole(path, lambda unfinished: figure.savefig(unfinished, format=kind, dpi=DPI))
     return path

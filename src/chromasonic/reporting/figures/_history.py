@@ -1,6 +1,5 @@
 """The course of a search: each trial's value, and the best so far."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +12,6 @@ from chromasonic.reporting.figures._canvas import (
     message,
     new_figure,
     plain,
-    save,
     style_axes,
     title,
     value_label,
@@ -26,19 +24,6 @@ from chromasonic.tuning.records import SearchResult
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-
-def plot_history(result: SearchResult, path: Path) -> Path:
-    """Writes the picture of `draw_history` and returns where it is.
-
-    Args:
-        result: What is drawn.
-        path: Where it goes; the ending chooses the format, PNG without one.
-
-    Raises:
-        MissingExtra: matplotlib is not installed.
-    """
-    return save(draw_history(result), path)
 
 
 def draw_history(result: SearchResult) -> "Figure":

@@ -1,7 +1,6 @@
 """Importance plot: share of variance that each hyperparameter explains, with intervals."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +14,6 @@ from chromasonic.reporting.figures._canvas import (
     message,
     new_figure,
     plain,
-    save,
     shortened,
     style_axes,
     title,
@@ -26,19 +24,6 @@ from chromasonic.tuning.records import Importance, SearchResult
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-
-def plot_importance(result: SearchResult, path: Path) -> Path:
-    """Writes the picture of `draw_importance` and returns where it is.
-
-    Args:
-        result: What is drawn; the numbers are its `importance`.
-        path: Where it goes; the ending chooses the format, PNG without one.
-
-    Raises:
-        MissingExtra: matplotlib is not installed.
-    """
-    return save(draw_importance(result), path)
 
 
 def draw_importance(result: SearchResult) -> "Figure":

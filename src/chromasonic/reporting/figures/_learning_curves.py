@@ -1,7 +1,6 @@
 """Learning curves of all trials."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +17,6 @@ from chromasonic.reporting.figures._canvas import (
     legend_below,
     message,
     new_figure,
-    save,
     style_axes,
     title,
     value_label,
@@ -36,19 +34,6 @@ _QUIET_BLUE = "#9DB4CE"
 
 Curve = NDArray[np.float64]
 """Epochs and values, shape (n, 2); the value is nan where it was not finite."""
-
-
-def plot_learning_curves(result: SearchResult, path: Path) -> Path:
-    """Writes the picture of `draw_learning_curves` and returns where it is.
-
-    Args:
-        result: What is drawn.
-        path: Where it goes; the ending chooses the format, PNG without one.
-
-    Raises:
-        MissingExtra: matplotlib is not installed.
-    """
-    return save(draw_learning_curves(result), path)
 
 
 def draw_learning_curves(result: SearchResult) -> "Figure":

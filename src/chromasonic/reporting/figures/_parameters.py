@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chromasonic.bayesopt import Categorical, Fixed, Float, Integer, Ordinal, Parameter
@@ -12,7 +11,6 @@ from chromasonic.reporting.figures._canvas import (
     message,
     new_figure,
     plain,
-    save,
     shortened,
     style_axes,
     value_label,
@@ -104,19 +102,6 @@ def _aside(number: int) -> float:
 
 
 _MOST_COLUMNS = 4
-
-
-def plot_parameters(result: SearchResult, path: Path) -> Path:
-    """Writes the picture of `draw_parameters` and returns where it is.
-
-    Args:
-        result: What is drawn.
-        path: Where it goes; the ending chooses the format, PNG without one.
-
-    Raises:
-        MissingExtra: matplotlib is not installed.
-    """
-    return save(draw_parameters(result), path)
 
 
 def draw_parameters(result: SearchResult) -> "Figure":

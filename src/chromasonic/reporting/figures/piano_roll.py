@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -15,7 +14,6 @@ from chromasonic.reporting.figures._canvas import (
     INK,
     message,
     new_figure,
-    save,
     shortened,
     style_axes,
     title,
@@ -43,23 +41,6 @@ _OCTAVE = 12
 _MIDDLE_C = 60
 _MOST_TIME_LABELS = 14
 _LONGEST_TITLE = 100
-
-
-def plot_piano_roll(
-    melodies: Sequence[Melody], path: Path, titles: Sequence[str] | None = None
-) -> Path:
-    """Writes the picture of `draw_piano_roll` and returns where it is.
-
-    Args:
-        melodies: What is drawn.
-        path: Where it goes; the ending chooses the format, PNG without one.
-        titles: What stands over each melody.
-
-    Raises:
-        MissingExtra: matplotlib is not installed.
-        ValueError: The melodies, or their titles, are not as `draw_piano_roll` takes them.
-    """
-    return save(draw_piano_roll(melodies, titles), path)
 
 
 def draw_piano_roll(melodies: Sequence[Melody], titles: Sequence[str] | None = None) -> "Figure":

@@ -19,7 +19,7 @@ from chromasonic.reporting.figures._canvas import (
     message,
     new_figure,
     plain,
-    save,
+    save_figure,
     style_axes,
     title,
     value_limits,
@@ -173,7 +173,7 @@ def _draw_legend(figure: "Figure", axes: "Axes", given: "Axes | None") -> None:
 
 def _written(figure: "Figure", path: Path | str | None) -> "Figure":
     if path is not None:
-        save(figure, Path(path))
+        save_figure(figure, Path(path))
     return figure
 
 
