@@ -120,7 +120,7 @@ MISFORTUNES = {
 def retry_reason(study, kind, **rules):
     """The reason why trial 0, which has begun from a checkpoint, is tried again after that."""
     running = RunningTrial(study.trials[0], [EpochRow(1, 1.0)])
-    return setbacks(study, **rules).retry_reason(running, MISFORTUNES[kind], kind)
+    return setbacks(study, **rules).register(running, MISFORTUNES[kind], kind)
 
 
 def test_each_kind_of_setback_counts_for_itself(study):
@@ -154,7 +154,7 @@ def test_a_checkpoint_that_could_not_be_continued_is_discarded(study):
     checkpoints = SavedEpochs(1)
     running = RunningTrial(study.trials[0], [EpochRow(1, 1.0)])
     of_study = Setbacks(study, checkpoints, TrialRules())
-    reason = of_study.retry_reason(running, Ending.FAILED, "KeyError: 'lstm'")
+    reason = of_study.register(running, Ending.FAILED, "KeyError: 'lstm'")
     assert reason == f"{BAD_CHECKPOINT} (KeyError: 'lstm')"
     assert checkpoints.discarded == [0]
 
@@ -163,4 +163,4 @@ def test_a_trial_that_fails_after_an_epoch_of_its_own_has_failed(study):
     study.ask()
     running = RunningTrial(study.trials[0], [EpochRow(1, 1.0)])
     running.add(EpochRow(2, 0.5))
-    assert setbacks(study).retry_reason(running, Ending.FAILED, "KeyError: 'lstm'") is None
+    assert setbacks(study).register(running, Ending.FAILED, "KeyError: 'lstm'") is None

@@ -22,6 +22,7 @@ from chromasonic.tuning.learning_curve import (
 )
 from chromasonic.tuning.records import TrialRecord, has_ended, record_of
 from chromasonic.tuning.running_trials import RunningTrial
+from chromasonic.tuning.scheduling import Curves
 from chromasonic.tuning.study import PREFIX, attribute, set_attribute
 
 LARGEST_SHARE_OF_TIME = 0.02
@@ -72,14 +73,26 @@ class Ledger:
                 self.ended[trial.number] = record_of(trial, maximize=self._maximize)
 
     @property
-    def waiting(self) -> Sequence[int]:
-        """The numbers of the trials in the queue, in order."""
-        return self._waiting
-
-    @property
     def next_number(self) -> int:
         """The first trial of the queue; where it is empty, the number of a new one."""
         return self._waiting[0] if self._waiting else len(self._ids)
+
+    def curves(self, running: Mapping[int, RunningTrial], n_trials: int) -> Curves:
+        """The curves of all trials for a scheduler.
+
+        Args:
+            running: The trials that run.
+            n_trials: The total of trials that may begin.
+        """
+        n_begun = len(self.ended) + len(running) + len(self.paused)
+        return Curves(
+            waiting=self._waiting,
+            paused=self.paused,
+            running=running,
+            ended=self.ended,
+            next_number=self.next_number,
+            n_left=max(0, n_trials - n_begun),
+        )
 
     def begin(self, number: int | None = None) -> FrozenTrial:
         """Starts a waiting trial, or a new one if None, with its parameters or a new proposal."""

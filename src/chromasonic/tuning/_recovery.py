@@ -55,8 +55,8 @@ class Setbacks:
             self._storage.set_trial_user_attr(trial_id_of(trial), f"{PREFIX}reason", reason)
             self._storage.set_trial_state_values(trial_id_of(trial), TrialState.FAIL)
 
-    def retry_reason(self, running: RunningTrial, ending: Ending, reason: str) -> str | None:
-        """Counts the setback of a trial that ended by misfortune.
+    def register(self, running: RunningTrial, ending: Ending, reason: str) -> str | None:
+        """Registers the setback of a trial that ended by misfortune.
 
         Args:
             running: The trial.

@@ -168,16 +168,7 @@ class Driver:
         return spent or (StopReason.INTERRUPTED if self._interrupt.requested else None)
 
     def _curves(self) -> Curves:
-        ledger = self._ledger
-        n_begun = len(ledger.ended) + len(self._running) + len(ledger.paused)
-        return Curves(
-            waiting=ledger.waiting,
-            paused=ledger.paused,
-            running=self._running,
-            ended=ledger.ended,
-            next_number=ledger.next_number,
-            n_left=max(0, self._budget.n_trials - n_begun),
-        )
+        return self._ledger.curves(self._running, self._budget.n_trials)
 
     def _submit(self, turn: Turn) -> None:
         frozen = self._ledger.begin(turn.number)
@@ -207,7 +198,7 @@ class Driver:
                 self._on_epoch(running, event)
             case TrialEnded(_, ending, reason, log, warning):
                 self._observers.warn(warning)
-                if self._is_tried_again(running, ending, reason):
+                if self._register_setback(running, ending, reason):
                     self._put_back(running)
                 else:
                     self._end(running, ending, reason, log)
@@ -248,12 +239,12 @@ class Driver:
             self._end(running, ending, reason)
         return verdict
 
-    def _is_tried_again(self, running: RunningTrial, ending: Ending, reason: str) -> bool:
-        """True if a trial that ended by misfortune goes back into the queue."""
+    def _register_setback(self, running: RunningTrial, ending: Ending, reason: str) -> bool:
+        """Registers the setback of a trial that ended by misfortune; True if it is tried again."""
         if ending is Ending.KILLED and self._interrupt.requested:
             # Whoever ends the search may have ended all of its processes.
             return True
-        retry_reason = self._setbacks.retry_reason(running, ending, reason)
+        retry_reason = self._setbacks.register(running, ending, reason)
         if retry_reason is not None:
             self._observers.warn(f"trial {running.number} is tried again: {retry_reason}")
         return retry_reason is not None
