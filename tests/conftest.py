@@ -23,9 +23,10 @@ settings.load_profile("chromasonic")
 CHRONICLE = pytest.StashKey[list[str]]()
 SEED = pytest.StashKey[int]()
 
-# Files whose tests may run in several processes; every other file is run by one, which builds
-# its fixtures once.
+# Files whose tests may run in several processes, and files of which only one runs at a time;
+# every other file is run by one process, which builds its fixtures once.
 SPREAD = {"test_faults.py"}
+RAY = {"test_ray.py", "test_ray_faults.py"}
 
 
 def pytest_collection_modifyitems(items):
@@ -42,7 +43,8 @@ def pytest_xdist_make_scheduler(config, log):
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid):
             file = nodeid.partition("::")[0]
-            return nodeid if Path(file).name in SPREAD else file
+            name = Path(file).name
+            return "ray" if name in RAY else nodeid if name in SPREAD else file
 
     config.option.loadscopereorder = False
     return ByFile(config, log)

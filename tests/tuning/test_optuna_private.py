@@ -53,7 +53,7 @@ def test_no_other_file_uses_a_private_name_of_optuna():
     offenders = [
         f"{file.name}:{number}: {line}"
         for file in sorted(package.rglob("*.py"))
-        if file.name != "optuna_private.py" and "optuna" in (text := file.read_text("utf-8"))
+        if file.name != "_optuna_private.py" and "optuna" in (text := file.read_text("utf-8"))
         for number, line in enumerate(text.splitlines(), start=1)
         if PRIVATE.search(line)
     ]

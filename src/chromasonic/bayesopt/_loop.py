@@ -27,6 +27,7 @@ from chromasonic.bayesopt.space.encoded import EncodedSpace
 from chromasonic.bayesopt.space.values import is_integer, is_number, is_real
 
 _N_ANCHORS = 5
+_LEAST_STD = 1e-9  # relative to the largest
 # A regressor may be slow to fit but is quick to predict: more candidates than gradients.
 _EFFORT = Effort(n_random=1000, n_local=500, widths=(0.1, 0.03, 0.01, 0.003))
 
@@ -90,7 +91,9 @@ def find_next_point(
 
     def score(U: Matrix) -> Vector:
         mean, std = gp.predict(U, return_std=True)
-        return score_of(mean, std, best_f, xi=xi, kappa=kappa).score
+        # A regressor may be certain, where the scores are not defined.
+        least = _LEAST_STD * (float(np.max(std)) or 1.0)
+        return score_of(mean, np.maximum(std, least), best_f, xi=xi, kappa=kappa).score
 
     known = _points_fitted_on(gp, len(space))
     pool = np.vstack([known, encoded.random(_EFFORT.n_random, generator)])

@@ -12,6 +12,7 @@ from chromasonic.bayesopt.acquisition.functions import (
     expected_improvement,
     log_expected_improvement,
     log_h_and_slope,
+    log_ndtr_slope,
     lower_confidence_bound,
     probability_of_improvement,
     upper_confidence_bound,
@@ -136,7 +137,7 @@ def test_the_log_form_takes_any_shape():
 
 
 @pytest.mark.parametrize("name", ACQUISITIONS)
-@given(best=NUMBERS, mean=NUMBERS, gain=st.floats(1e-3, 1e3), std=st.floats(0, 1e3))
+@given(best=NUMBERS, mean=NUMBERS, gain=st.floats(1e-3, 1e3), std=st.floats(1e-9, 1e3))
 def test_of_two_points_equally_unsure_the_lower_is_never_worth_less(name, best, mean, gain, std):
     means, stds = np.array([mean, mean - gain]), np.array([std, std])
     high, low = acquisition_named(name)(means, stds, best, xi=0.0, kappa=2.0).score
@@ -203,3 +204,12 @@ def test_a_gaussian_process_of_scikit_learn_will_do():
     assert (improvement[::25] < 1e-4).all()
     chance = probability_of_improvement(places, gp, best_f)
     assert ((chance >= 0) & (chance <= 1)).all()
+
+
+def test_the_slope_of_the_log_distribution_is_right_and_finite_however_extreme():
+    z, step = np.linspace(-30, 8, 400), 1e-5
+    difference = (log_ndtr(z + step) - log_ndtr(z - step)) / (2 * step)
+    np.testing.assert_allclose(log_ndtr_slope(z), difference, rtol=1e-5, atol=1e-11)
+    with np.errstate(all="raise"):
+        slopes = log_ndtr_slope(np.array([-1e150, -1e10, 1e10, 1e150]))
+    np.testing.assert_allclose(slopes, [1e150, 1e10, 0.0, 0.0])

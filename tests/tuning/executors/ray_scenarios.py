@@ -28,7 +28,7 @@ from chromasonic.errors import ExecutorError
 from chromasonic.tuning._checkpoints import latest_checkpoint
 from chromasonic.tuning.executors import _trial_run as trial_run
 from chromasonic.tuning.executors._inline import InlineExecutor
-from chromasonic.tuning.executors.on_ray import cluster as ray_cluster
+from chromasonic.tuning.executors.on_ray import _cluster as ray_cluster
 from chromasonic.tuning.executors.on_ray.executor import RayExecutor
 from chromasonic.tuning.executors.protocol import (
     EpochEnded,

@@ -4,7 +4,7 @@ import cloudpickle
 import pytest
 
 from chromasonic.tuning.endings import Ending
-from chromasonic.tuning.executors.on_ray import worker as ray_worker
+from chromasonic.tuning.executors.on_ray import _worker as ray_worker
 from chromasonic.tuning.executors.on_ray._worker import RayWorker
 from chromasonic.tuning.executors.processes.child import Command
 from chromasonic.tuning.executors.protocol import (

@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import erfcx, log_ndtr
+from scipy.special import erfcx, log_ndtr, ndtr
 
 from chromasonic.bayesopt.gp.features import Features
 from chromasonic.bayesopt.gp.posterior import Posterior
@@ -48,10 +48,7 @@ class Surrogate(Protocol):
 
 
 class Scores(NamedTuple):
-    """Scores of points and their slopes, shape (n,) each.
-
-    The slopes are not defined where the standard deviation is 0.
-    """
+    """Scores of points and their slopes, shape (n,) each."""
 
     score: Vector
     by_mean: Vector
@@ -64,7 +61,7 @@ class Score(Protocol):
     def __call__(
         self, mean: Vector, std: Vector, best_f: float, *, xi: float, kappa: float
     ) -> Scores:
-        """Score of each point with its slopes; higher is better."""
+        """Score of each point with its slopes; higher is better. `std` must be above 0."""
 
 
 def expected_improvement(X: Matrix, gp: Surrogate, best_f: float, xi: float = 0.0) -> Vector:
@@ -103,7 +100,10 @@ def log_expected_improvement(X: Matrix, gp: Surrogate, best_f: float, xi: float 
     Source: Ament et al. (2023), Unexpected improvements to expected improvement, eq. 9.
     """
     mean, std = gp.predict(X, return_std=True)
-    return _log_ei(mean, std, best_f, xi=xi, kappa=0.0).score
+    gain, z = _gain_and_z(mean, std, best_f, xi)
+    log_h, _ = log_h_and_slope(z)
+    with np.errstate(divide="ignore"):
+        return np.where(z > _CERTAIN_FROM, np.log(np.abs(gain)), np.log(std) + log_h)
 
 
 def probability_of_improvement(X: Matrix, gp: Surrogate, best_f: float, xi: float = 0.0) -> Vector:
@@ -121,7 +121,8 @@ def probability_of_improvement(X: Matrix, gp: Surrogate, best_f: float, xi: floa
     Source: Kushner (1964), A new method of locating the maximum point.
     """
     mean, std = gp.predict(X, return_std=True)
-    return np.exp(_log_pi(mean, std, best_f, xi=xi, kappa=0.0).score)
+    probability: Vector = ndtr(_gain_and_z(mean, std, best_f, xi)[1])
+    return probability
 
 
 def lower_confidence_bound(X: Matrix, gp: Surrogate, kappa: float = 2.0) -> Vector:
@@ -214,19 +215,16 @@ def _gain_and_z(mean: Vector, std: Vector, best_f: float, xi: float) -> tuple[Ve
 
 def _log_ei(mean: Vector, std: Vector, best_f: float, *, xi: float, kappa: float) -> Scores:
     """Logarithm of the expected improvement: log(std) + log h(z)."""
-    gain, z = _gain_and_z(mean, std, best_f, xi)
+    z = (best_f - xi - mean) / std
     log_h, slope = log_h_and_slope(z)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        score = np.where(z > _CERTAIN_FROM, np.log(np.abs(gain)), np.log(std) + log_h)
-        return Scores(score, -slope / std, (1.0 - slope * z) / std)
+    return Scores(np.log(std) + log_h, -slope / std, (1.0 - slope * z) / std)
 
 
 def _log_pi(mean: Vector, std: Vector, best_f: float, *, xi: float, kappa: float) -> Scores:
     """Logarithm of the probability of improvement: log distribution(z)."""
-    _, z = _gain_and_z(mean, std, best_f, xi)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        slope = log_ndtr_slope(z) / std
-        return Scores(log_ndtr(z), -slope, -slope * z)
+    z = (best_f - xi - mean) / std
+    slope = log_ndtr_slope(z) / std
+    return Scores(log_ndtr(z), -slope, -slope * z)
 
 
 def _ucb(mean: Vector, std: Vector, best_f: float, *, xi: float, kappa: float) -> Scores:
@@ -236,8 +234,11 @@ def _ucb(mean: Vector, std: Vector, best_f: float, *, xi: float, kappa: float) -
 
 
 def log_ndtr_slope(z: Vector) -> Vector:
-    """The derivative of the log distribution: density(z) / distribution(z)."""
-    slope: Vector = np.exp(-0.5 * z**2 - _LOG_SQRT_2_PI - log_ndtr(z))
+    """The derivative of the log distribution: density(z) / distribution(z).
+
+    It is sqrt(2 / pi) / erfcx(-z / sqrt(2)), in which nothing under- or overflows.
+    """
+    slope: Vector = 1.0 / (_SQRT_HALF_PI * erfcx(-_SQRT_HALF * z))
     return slope
 
 

@@ -8,6 +8,7 @@ Symbols:
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol, final
 
 import numpy as np
@@ -157,7 +158,7 @@ class Stationary:
 
         return draw
 
-    @property
+    @cached_property
     def _per_feature(self) -> Array:
         return self.length_scales[self.groups]
 
