@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from chromasonic.errors import StudyError
 from chromasonic.reporting.text import read_winner, report
 from chromasonic.tuning.files import write_text
 from chromasonic.tuning.learning_curve import EpochRow
@@ -41,8 +42,13 @@ def write_result_files(result: SearchResult, folder: Path, *, in_full: bool = Tr
 
 def write_report(result: SearchResult, folder: Path, *, in_full: bool = True) -> None:
     """Writes the report alone, with the winner if one has been found."""
-    winner = read_winner(folder)
-    write_text(SearchFolder(folder).report, report(result, in_full=in_full, winner=winner))
+    winner, note = None, ""
+    try:
+        winner = read_winner(folder)
+    except StudyError as error:
+        note = f"No winner is shown, since {error} Run chromasonic confirm again."
+    text = report(result, in_full=in_full, winner=winner, note=note)
+    write_text(SearchFolder(folder).report, text)
 
 
 def to_json(value: Any) -> str:

@@ -7,16 +7,27 @@ from pathlib import Path
 from typing import Any
 
 from chromasonic.bayesopt.analysis.interval import Interval
+from chromasonic.errors import StudyError, one_line
+from chromasonic.tuning.files import read_bounded_text
 from chromasonic.tuning.records import SearchResult, TrialRecord
 from chromasonic.tuning.search_folder import SearchFolder
+from chromasonic.tuning.stored import StoredWinner, require_stored
 
 
 def read_winner(folder: Path) -> dict[str, Any] | None:
-    """Contents of `winner.json` in a search's directory; None if there is none."""
+    """Contents of `winner.json` in a search's directory; None if there is none.
+
+    Raises:
+        StudyError: It is damaged.
+    """
+    file = SearchFolder(folder).winner
     try:
-        found: dict[str, Any] = json.loads(SearchFolder(folder).winner.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found: dict[str, Any] = json.loads(read_bounded_text(file))
+    except FileNotFoundError:
         return None
+    except (OSError, ValueError, RecursionError) as error:
+        raise StudyError(f"{file.name} is damaged: {one_line(error)}.") from None
+    require_stored(found, StoredWinner, file.name)
     return found
 
 
@@ -71,7 +82,11 @@ REPORT_TRIALS = 10
 
 
 def report(
-    result: SearchResult, *, in_full: bool = True, winner: Mapping[str, Any] | None = None
+    result: SearchResult,
+    *,
+    in_full: bool = True,
+    winner: Mapping[str, Any] | None = None,
+    note: str = "",
 ) -> str:
     """The best trials of a search, ranked, in the form of `optimization_report.txt`.
 
@@ -80,9 +95,12 @@ def report(
         in_full: Whether to tell the importance of parameters, too, which takes up to a second
             to work out.
         winner: What `winner.json` holds, if the best few have been trained again.
+        note: A line to be told besides, such as that `winner.json` is damaged.
     """
     ranking = result.ranking()[:REPORT_TRIALS]
     head = ["HYPERPARAMETER SEARCH REPORT", "", *summary_lines(result), ""]
+    if note:
+        head += [note, ""]
     if winner:
         head += [*winner_lines(winner, len(result.trials)), ""]
     if in_full:

@@ -5,13 +5,16 @@ learning curve up to there.
 """
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from chromasonic.tuning.files import write_text
+from chromasonic.errors import StudyError
+from chromasonic.tuning.files import read_bounded_text, write_text
 from chromasonic.tuning.learning_curve import EpochRow, curve_from_json, curve_to_json
+from chromasonic.tuning.stored import StoredRow, path_inside, require_stored
 
 
 def save_checkpoint(
@@ -39,8 +42,9 @@ def latest_checkpoint(folder: Path) -> tuple[Path, tuple[EpochRow, ...]] | None:
     One whose learning curve cannot be read any more is none.
     """
     for checkpoint in reversed(_checkpoints(folder)):
-        with suppress(OSError, ValueError, TypeError, KeyError):
-            read = json.loads((checkpoint / "epochs.json").read_text("utf-8"))
+        with suppress(OSError, ValueError, StudyError):
+            read = json.loads(read_bounded_text(checkpoint / "epochs.json"))
+            require_stored(read, list[StoredRow], "the learning curve")
             return checkpoint, curve_from_json(read)
     return None
 
@@ -65,8 +69,12 @@ class CheckpointFolders:
         self._identity = identity
 
     def of(self, number: int) -> Path | None:
-        """The folder of a trial, which need not be there."""
-        return self._root and self._root / str(number) / self._identity
+        """The folder of a trial, which need not be there.
+
+        Raises:
+            StudyError: A link leads out of the folder of checkpoints.
+        """
+        return self._root and path_inside(self._root, str(number), self._identity)
 
     def hold(self, number: int) -> bool:
         """True if a trial has a folder."""
@@ -95,4 +103,7 @@ def _delete(checkpoint: Path) -> None:
 
 
 def _checkpoints(folder: Path) -> list[Path]:
-    return sorted(folder.glob("epoch-*"), key=lambda path: int(path.name.removeprefix("epoch-")))
+    found = {path: path.name.removeprefix("epoch-") for path in folder.glob("epoch-*")}
+    # Other names, such as those of copies, are nothing of ours.
+    numbered = {path: int(name) for path, name in found.items() if re.fullmatch("[0-9]+", name)}
+    return sorted(numbered, key=numbered.__getitem__)

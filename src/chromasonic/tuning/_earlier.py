@@ -18,6 +18,7 @@ from chromasonic.tuning._optuna_private import storage_of, study_id_of
 from chromasonic.tuning.distributions import distribution_of
 from chromasonic.tuning.learning_curve import curve_to_json
 from chromasonic.tuning.records import SearchResult, TrialRecord
+from chromasonic.tuning.stored import StoredEarlier, require_stored
 from chromasonic.tuning.study import (
     PREFIX,
     Fingerprint,
@@ -91,7 +92,7 @@ def take_over(
     Raises:
         StudyMismatch: The study has begun with other trials, or without any.
     """
-    plan = attribute(study, "earlier")
+    plan = _stored_plan(study)
     has_begun = attribute(study, "begun") is not None
     if earlier is None:
         if plan is not None and not has_begun:
@@ -116,12 +117,13 @@ def take_over(
 
 def n_trials_from_earlier(study: optuna.Study) -> int:
     """Number of a study's first trials that come from an earlier search."""
-    return len(attribute(study, "earlier", {"trials": ()})["trials"])
+    plan = _stored_plan(study)
+    return len(plan["trials"]) if plan else 0
 
 
 def describe_earlier(study: optuna.Study) -> dict[str, Any]:
     """Description of the earlier search for the result files; empty if there is none."""
-    if (plan := attribute(study, "earlier")) is None:
+    if (plan := _stored_plan(study)) is None:
         return {}
     return {
         "earlier": {
@@ -132,6 +134,13 @@ def describe_earlier(study: optuna.Study) -> dict[str, Any]:
             "misfits": plan["misfits"],
         }
     }
+
+
+def _stored_plan(study: optuna.Study) -> dict[str, Any] | None:
+    plan: dict[str, Any] | None = attribute(study, "earlier")
+    if plan is not None:
+        require_stored(plan, StoredEarlier, "the earlier search of the study")
+    return plan
 
 
 def _plan_takeover(earlier: SearchResult, space: Space) -> dict[str, Any]:

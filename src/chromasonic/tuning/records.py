@@ -26,6 +26,12 @@ from chromasonic.tuning.learning_curve import (
     curve_from_json,
     curve_to_json,
 )
+from chromasonic.tuning.stored import (
+    StoredAttributes,
+    StoredResult,
+    StoredTrial,
+    require_stored,
+)
 from chromasonic.tuning.study import attribute
 
 SCHEMA_VERSION = 1
@@ -135,7 +141,12 @@ class TrialRecord:
 
     @classmethod
     def from_dict(cls, read: Mapping[str, Any]) -> "TrialRecord":
-        """The record with this dictionary, as `to_dict` gives it or JSON holds it."""
+        """The record with this dictionary, as `to_dict` gives it or JSON holds it.
+
+        Raises:
+            StudyError: It is not the dictionary of a record.
+        """
+        require_stored(read, StoredTrial, "a trial")
         return cls(
             number=read["number"],
             state=read["state"],
@@ -254,8 +265,9 @@ class SearchResult(Mapping[str, Any]):
         `stopped_by` is None: it belongs to a run, not to a search.
 
         Raises:
-            KeyError, TypeError: It is not the dictionary of a result.
+            StudyError: It is not the dictionary of a result.
         """
+        require_stored(read, StoredResult, "the result")
         return cls(
             trials=tuple(TrialRecord.from_dict(trial) for trial in read["trial_results"]),
             total_time=read["total_time"],
@@ -341,8 +353,15 @@ def _is_under_way(trial: FrozenTrial) -> bool:
 
 
 def record_of(trial: FrozenTrial, *, maximize: bool) -> TrialRecord:
-    """The record of a trial that has begun."""
-    curve = curve_from_json(attribute(trial, "epochs", []))
+    """The record of a trial that has begun.
+
+    Raises:
+        StudyError: Its attributes are damaged.
+    """
+    names = ("params", "epochs", "ending", "reason", "settings")
+    stored = {n: value for n in names if (value := attribute(trial, n)) is not None}
+    require_stored(stored, StoredAttributes, f"trial {trial.number} of the study")
+    curve = curve_from_json(stored.get("epochs", []))
     best = best_row(curve, maximize=maximize)
     sizes = (row.metrics["n_parameters"] for row in curve if "n_parameters" in row.metrics)
     return TrialRecord(

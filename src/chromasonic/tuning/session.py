@@ -19,6 +19,7 @@ from chromasonic.tuning._earlier import (
     take_over,
 )
 from chromasonic.tuning._pruners import choose_pruner
+from chromasonic.tuning.files import read_bounded_text
 from chromasonic.tuning.records import MAXIMIZE, SearchResult, read_result
 from chromasonic.tuning.sampling.by_name import choose_sampler, sampler_name
 from chromasonic.tuning.search_folder import RESULTS_FILE, STUDY_FILE, SearchFolder
@@ -266,15 +267,16 @@ def load_result(
 
 def _read_results_file(file: Path) -> SearchResult:
     try:
-        return SearchResult.from_dict(json.loads(file.read_text(encoding="utf-8")))
+        return SearchResult.from_dict(json.loads(read_bounded_text(file)))
     except FileNotFoundError:
         raise StudyError(
             f"no search results found: there is no {file}. Give the output directory of a search."
         ) from None
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise StudyError(
-            f"cannot read {file}: {one_line(error)}. Write it again with chromasonic report."
-        ) from None
+    except StudyError as error:
+        why = str(error).rstrip(".")
+    except (OSError, ValueError, RecursionError) as error:
+        why = one_line(error)
+    raise StudyError(f"cannot read {file}: {why}. Write it again with chromasonic report.")
 
 
 def _read_study(url: str, study_name: str | None, option: str) -> SearchResult:

@@ -13,6 +13,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from chromasonic.errors import StudyMismatch
+from chromasonic.tuning.stored import Identity, require_stored
 
 PREFIX = "chromasonic:"
 SCHEMA_VERSION = 1
@@ -87,8 +88,14 @@ def first_names(storage: BaseStorage) -> list[str]:
 
 
 def identity(study: optuna.Study) -> str:
-    """Identity of a study, different from all others, those of the same name included."""
+    """Identity of a study, different from all others, those of the same name included.
+
+    Raises:
+        StudyError: It was changed by hand: it names folders and must be 8 hexadecimal digits.
+    """
     stored = attribute(study, "identity")
+    if stored is not None:
+        require_stored(stored, Identity, f"the identity of the study {study.study_name!r}")
     if stored is None:
         stored = secrets.token_hex(4)
         set_attribute(study, "identity", stored)

@@ -6,7 +6,6 @@ its name, as any import statement would.
 """
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -27,7 +26,11 @@ from chromasonic.melody_generation.training.identity import model_name
 from chromasonic.melody_generation.training.loop import load_best_weights
 from chromasonic.melody_generation.training.objective import MelodyObjective
 from chromasonic.reporting.result_files import package_versions, to_json
-from chromasonic.tuning.files import replace_folder
+from chromasonic.tuning.files import (
+    read_bounded_text,
+    replace_folder,
+    unfinished_folder,
+)
 
 CONFIG_FILE = "config.json"
 SCHEMA_VERSION = 1
@@ -123,10 +126,9 @@ def write_model(model: ModelState, folder: Path, texts: Mapping[str, str] | None
         "card": model.card,
         "versions": package_versions(),
     }
-    unfinished = folder.with_name(f".unfinished-{folder.name}")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    try:
+    with unfinished_folder(folder) as beside:
+        unfinished = beside / folder.name
+        unfinished.mkdir()
         for name, network in zip(names, model.networks, strict=True):
             state = network.state.items()
             on_cpu = {key: tensor.detach().cpu().contiguous() for key, tensor in state}
@@ -135,8 +137,6 @@ def write_model(model: ModelState, folder: Path, texts: Mapping[str, str] | None
         for name, text in {CONFIG_FILE: to_json(config), **(texts or {})}.items():
             (unfinished / name).write_text(text, encoding="utf-8")
         replace_folder(folder, unfinished)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     return folder
 
 
@@ -195,7 +195,7 @@ def _weight_files(n_networks: int) -> list[str]:
 def _read_config(folder: Path) -> dict[str, Any]:
     file = folder / CONFIG_FILE
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
+        config = json.loads(read_bounded_text(file))
     except FileNotFoundError:
         raise ModelError(
             f"a model folder must contain {CONFIG_FILE}, but {folder} does not. "

@@ -5,12 +5,13 @@ from collections.abc import Callable
 from importlib.util import find_spec
 
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, CmaEsSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 
 from chromasonic.bayesopt import Fixed, Space
 from chromasonic.errors import MissingExtra, SpaceError
 from chromasonic.tuning.distributions import all_values
 from chromasonic.tuning.sampling import GPSampler
+from chromasonic.tuning.sampling._cma_es import CmaEsByTrialSampler
 from chromasonic.tuning.sampling._deterministic import (
     FiniteGridSampler,
     QMCByTrialSampler,
@@ -78,10 +79,7 @@ def _cmaes(space: Space, seed: int) -> BaseSampler:
             "cmaes must be installed for sampler='cmaes', but is not. "
             'Run: pip install "chromasonic[cmaes]"'
         )
-    # CMA-ES keeps its state with the trials of the study.
-    return SeededByTrial(
-        lambda trial_seed: CmaEsSampler(seed=trial_seed, warn_independent_sampling=False), seed
-    )
+    return CmaEsByTrialSampler(space, seed)
 
 
 def _grid(space: Space, seed: int) -> BaseSampler:

@@ -1,0 +1,138 @@
+"""Schemas of what is read back from a study or a file, which anybody may have changed.
+
+Whatever was written before is checked here before it is used: every type, every name that
+becomes a path, every number that decides how much is done.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from chromasonic.errors import StudyError
+from chromasonic.tuning.endings import Ending
+
+T = TypeVar("T")
+
+Count = Annotated[int, Meta(ge=0, le=10**9)]
+Identity = Annotated[str, Meta(pattern="^[0-9a-f]{8}$")]
+Number = int | float | None
+Value = str | bool | int | float | None
+State = Literal["RUNNING", "WAITING", "COMPLETE", "PRUNED", "FAIL"]
+EndingName = Annotated[str, Meta(pattern=f"^({'|'.join(Ending)})?$")]
+
+
+class StoredRow(Struct):
+    """A row of a learning curve; metrics are further keys."""
+
+    epoch: Annotated[int, Meta(ge=1, le=10**9)]
+    loss: Number
+    train_loss: Number = None
+    seconds: int | float = 0.0
+
+
+class StoredTrial(Struct):
+    """A trial of a results file."""
+
+    number: Count
+    state: State
+    ending: EndingName
+    reason: str
+    params: dict[str, Value]
+    best_epoch: Count | None
+    n_parameters: Count | None
+    learning_curve: list[StoredRow]
+    settings: dict[str, Any]
+
+
+class StoredResult(Struct):
+    """A results file."""
+
+    trial_results: list[StoredTrial]
+    total_time: int | float
+    timestamp: str
+    fingerprint: dict[str, Any] = {}
+    identity: Identity | None = None
+    running_trials: list[StoredTrial] = []
+    study_name: str = ""
+    seed: Annotated[int, Meta(ge=0)] | None = None
+    num_epochs: Count | None = None
+    data: dict[str, Any] = {}
+    model: dict[str, Any] = {}
+
+
+class StoredAttributes(Struct):
+    """The attributes of a trial in a study."""
+
+    params: dict[str, Value] = {}
+    epochs: list[StoredRow] = []
+    ending: EndingName = ""
+    reason: str = ""
+    settings: dict[str, Any] = {}
+
+
+class StoredEarlier(Struct):
+    """What a study says of the earlier search that it has started from."""
+
+    identity: Identity | None
+    study_name: str | None
+    storage: str | None
+    trials: list[Count]
+    of: Count
+    misfits: dict[str, Count]
+
+
+class StoredInterval(Struct):
+    """An estimate with its interval."""
+
+    estimate: int | float
+    low: int | float
+    high: int | float
+
+
+class StoredCandidate(Struct):
+    """A configuration that was trained again."""
+
+    trial: Count
+    search_loss: int | float
+    losses: Annotated[list[int | float], Meta(min_length=1)]
+    behind: StoredInterval | None
+
+
+class StoredWinner(Struct):
+    """The winner of repeated training."""
+
+    trial: Count
+    ties: list[Count]
+    candidates: Annotated[list[StoredCandidate], Meta(min_length=1)]
+    n_trials: Count
+
+
+def require_stored(value: object, schema: type[T], what: str) -> T:
+    """The value as its schema has it.
+
+    Args:
+        value: What was read.
+        schema: Its class in this file.
+        what: Name of it in the error message.
+
+    Raises:
+        StudyError: The value does not fit; the error says where.
+    """
+    try:
+        return msgspec.convert(value, schema)
+    except msgspec.ValidationError as error:
+        raise StudyError(f"{what} is damaged: {error}.") from None
+
+
+def path_inside(root: Path, *names: str) -> Path:
+    """A path below a folder.
+
+    Raises:
+        StudyError: It would lie outside, also by a symbolic link.
+    """
+    path = root.joinpath(*names)
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise StudyError(f"{path} must lie in {root}, but does not. Remove the link.")
+    return path
