@@ -116,6 +116,14 @@ def pytest_terminal_summary(terminalreporter, config):
         file.write_text("\n".join([repeat, *lines, closing]) + "\n", encoding="utf-8")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def users_key(tmp_path_factory):
+    """The key that signs names of classes: not that of the user who runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data-home")))
+        yield
+
+
 class PostgreSQL:
     """A real server on a free port of this machine, which can be stopped and killed.
 

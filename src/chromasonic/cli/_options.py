@@ -92,6 +92,12 @@ From = Annotated[
     Path,
     typer.Option("--from", metavar="DIR", help="Where a search left its results."),
 ]
+TrustCode = Annotated[
+    bool,
+    typer.Option(
+        "--trust-code", help="Import the model's class even if this computer did not write it."
+    ),
+]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:N, mps, or auto.")]
 Top = Annotated[int, typer.Option(min=1, help="How many of the best configurations to compare.")]
 Repeats = Annotated[int, typer.Option(min=2, help="The most trainings of each.")]

@@ -11,6 +11,7 @@ from chromasonic.melody_generation.data.melodies import Melodies
 from chromasonic.melody_generation.data.vocabulary import Vocabulary
 from chromasonic.melody_generation.models.check import OutputKind
 from chromasonic.melody_generation.trained.evaluation import TuneNats
+from chromasonic.reporting.result_files import write_result_files
 from chromasonic.reporting.text import read_winner, report, winner_lines
 from chromasonic.tuning.learning_curve import EpochRow
 from chromasonic.tuning.records import SearchResult, TrialRecord
@@ -164,5 +165,18 @@ def test_the_report_names_the_winner_and_its_ties(trainings, tmp_path):
     assert "Trial 0, the best of the search, had a loss of 1.6000 there" in text
     later = winner_lines(read, n_trials=9)
     assert later[-1].startswith("It was found among the first 3 trials")
-    (tmp_path / "winner.json").write_text("{")
+    (tmp_path / "winner.json").unlink()
     assert read_winner(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"trial": 1}', '{"trial": "../x"}', "[" * 100_000]
+)
+def test_a_damaged_winner_is_told_in_the_report_and_costs_nothing_else(tmp_path, content):
+    (tmp_path / "winner.json").write_text(content)
+    with pytest.raises(StudyError, match=r"winner\.json is damaged: "):
+        read_winner(tmp_path)
+    write_result_files(search([1.6]).result, tmp_path)
+    text = (tmp_path / "optimization_report.txt").read_text()
+    assert "No winner is shown, since winner.json is damaged" in text
+    assert "RANK 1: Trial 0" in text

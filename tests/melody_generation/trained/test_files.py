@@ -1,4 +1,5 @@
 import json
+import os
 import sys
 
 import pytest
@@ -76,9 +77,12 @@ def test_a_model_replaces_the_one_before(tmp_path):
         (lambda d: change(d, "vocabulary", {"n_pitches": 9}), "is damaged: KeyError"),
         (lambda d: change(d, "vocabulary", RHYTHM.to_dict() | {"n_pitches": 8}), "is damaged"),
         (lambda d: change(d, "starts", [1]), "is damaged"),
-        (lambda d: change_network(d, "class", "nowhere.Model"), "nowhere.Model is not"),
-        (lambda d: change_network(d, "class", "os.system"), "must be a torch.nn.Module"),
-        (lambda d: change_network(d, "class", "pathlib.Path"), "must be a torch.nn.Module"),
+        (lambda d: change_network(d, "class", "nowhere.Model"), "nowhere.Model is not built in"),
+        (lambda d: change_network(d, "params", {"num_layers": 10**8}), "do not fit num_layers"),
+        (lambda d: change_network(d, "params", {"hidden_size": 10**5}), "is damaged"),
+        (lambda d: change(d, "vocabulary", RHYTHM.to_dict() | {"n_pitches": 10**9}), "is damaged"),
+        (lambda d: replace_by_pipe(d / "weights.safetensors"), "is not a regular file"),
+        (lambda d: replace_by_pipe(d / "config.json"), "is not a regular file"),
         (lambda d: change_network(d, "predicts", "the future"), "is damaged: ValueError"),
         (lambda d: change_network(d, "params", {"depth": 3}), "got depth"),
         (lambda d: change_network(d, "file", "../../elsewhere"), "is damaged"),
@@ -90,6 +94,38 @@ def test_a_damaged_folder_is_told_in_one_line(tmp_path, damage, message):
     with pytest.raises(ModelError, match=message) as caught:
         load_model(folder)
     assert "\n" not in str(caught.value)
+
+
+def replace_by_pipe(file):
+    file.unlink()
+    os.mkfifo(file)
+
+
+@pytest.mark.parametrize("name", ["os.system", "pathlib.Path"])
+def test_a_class_that_is_no_model_is_refused_however_trusted(tmp_path, name):
+    folder = save_model(trained(), tmp_path / "model")
+    change_network(folder, "class", name)
+    with pytest.raises(ModelError, match=r"must be a torch\.nn\.Module"):
+        load_model(folder, trust_code=True)
+
+
+def test_a_strangers_class_is_imported_only_if_the_user_says_so(tmp_path, monkeypatch):
+    (tmp_path / "strangers.py").write_text(
+        "from pathlib import Path\n"
+        "from chromasonic import LSTMMelodyModel\n"
+        "Path(__file__).with_name('ran').touch()\n"
+        "class Net(LSTMMelodyModel): pass\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    folder = save_model(trained(), tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    # A signature is that of one name, not of the folder.
+    config["networks"][0]["class"] = "strangers.Net"
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match=r"strangers\.Net is not built in.*give --trust-code"):
+        load_model(folder)
+    assert not (tmp_path / "ran").exists()
+    assert load_model(folder, trust_code=True).networks[0].class_name == "strangers.Net"
 
 
 def change(folder, key, value):

@@ -6,14 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from chromasonic.cli._exits import errors_in_one_line, require_extra
-from chromasonic.cli._options import Debug, Device, Executor, From, Jobs, Repeats, Top
+from chromasonic.cli._options import Debug, Device, Executor, From, Jobs, Repeats, Top, TrustCode
 
 if TYPE_CHECKING:
     from chromasonic.melody_generation.after_search.steps import AfterSearch
 
 
 def after_search(
-    results: Path, top: int, repeats: int, device: str, executor: str, jobs: int | None
+    results: Path,
+    top: int,
+    repeats: int,
+    device: str,
+    executor: str,
+    jobs: int | None,
+    trust_code: bool,
 ) -> "AfterSearch":
     """The search in a directory, with its melodies loaded again.
 
@@ -29,7 +35,9 @@ def after_search(
     from chromasonic.tuning.session import load_result
 
     torch.set_num_threads(1)
-    search = FinishedSearch.from_source(load_result(results, options=("--from", "--study-name")))
+    search = FinishedSearch.from_source(
+        load_result(results, options=("--from", "--study-name")), trust_code=trust_code
+    )
     folder = results if results.is_dir() else results.parent
     chosen = str(choose_device(device))
     return AfterSearch(search, folder, top, repeats, chosen, executor, jobs)
@@ -47,6 +55,7 @@ def ensemble(
     device: Device = "auto",
     executor: Executor = "process",
     jobs: Jobs = None,
+    trust_code: TrustCode = False,
     debug: Debug = False,
 ) -> None:
     """Average the best configurations and seeds of a search, weighted on the validation melodies.
@@ -56,7 +65,7 @@ def ensemble(
     with errors_in_one_line(debug):
         from chromasonic.tuning.search_folder import SearchFolder
 
-        after = after_search(from_, top, repeats, device, executor, jobs)
+        after = after_search(from_, top, repeats, device, executor, jobs, trust_code)
         after.ensemble(output_dir or SearchFolder(after.results_dir).ensemble, size)
 
 
@@ -75,6 +84,7 @@ def train(
     device: Device = "auto",
     executor: Executor = "process",
     jobs: Jobs = None,
+    trust_code: TrustCode = False,
     debug: Debug = False,
 ) -> None:
     """Train the final model of a search: the winner's settings, on all but the test melodies.
@@ -84,7 +94,7 @@ def train(
     with errors_in_one_line(debug):
         from chromasonic.tuning.search_folder import SearchFolder
 
-        after = after_search(from_, top, repeats, device, executor, jobs)
+        after = after_search(from_, top, repeats, device, executor, jobs, trust_code)
         after.final_model(output_dir or SearchFolder(after.results_dir).final_model, trial)
 
 
@@ -95,6 +105,7 @@ def confirm(
     device: Device = "auto",
     executor: Executor = "process",
     jobs: Jobs = None,
+    trust_code: TrustCode = False,
     debug: Debug = False,
 ) -> None:
     """Train the best configurations of a search again, until one is surely best or they tie.
@@ -103,4 +114,4 @@ def confirm(
     command goes on.
     """
     with errors_in_one_line(debug):
-        after_search(from_, top, repeats, device, executor, jobs).winner()
+        after_search(from_, top, repeats, device, executor, jobs, trust_code).winner()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from chromasonic.cli._exits import errors_in_one_line, require_extra
-from chromasonic.cli._options import Debug, Device
+from chromasonic.cli._options import Debug, Device, TrustCode
 
 if TYPE_CHECKING:
     from chromasonic.melody_generation.listening.generation import Melody
@@ -38,6 +38,7 @@ def generate(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of all that is random.")] = 0,
     device: Device = "cpu",
+    trust_code: TrustCode = False,
     debug: Debug = False,
 ) -> None:
     """Generate melodies as MIDI and sound, with a picture and measures beside people's tunes."""
@@ -51,7 +52,7 @@ def generate(
         from chromasonic.melody_generation.training.devices import choose_device
 
         torch.set_num_threads(1)
-        trained = load_model(model, device=choose_device(device))
+        trained = load_model(model, device=choose_device(device), trust_code=trust_code)
         begun = None if seed_tune is None else _first_tune(seed_tune)
         melodies = draw(
             trained,

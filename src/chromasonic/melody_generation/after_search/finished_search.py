@@ -13,7 +13,7 @@ from chromasonic.melody_generation.data.melodies import Melodies
 from chromasonic.melody_generation.data.sources import DataSource
 from chromasonic.melody_generation.data.vocabulary import IntArray
 from chromasonic.melody_generation.models.check import OutputKind
-from chromasonic.melody_generation.trained.files import import_model_class
+from chromasonic.melody_generation.models.trust import import_model_class
 from chromasonic.tuning.records import SearchResult
 
 
@@ -45,6 +45,8 @@ class FinishedSearch:
         val_data: Sequence[Any],
         test_data: Sequence[Any],
         model_class: type[nn.Module] | None = None,
+        *,
+        trust_code: bool = False,
     ) -> FinishedSearch:
         """Joins a result with the melodies of its search, and others to test on.
 
@@ -54,10 +56,11 @@ class FinishedSearch:
             val_data: Validation melodies of the search.
             test_data: Melodies in the same form that the search has not seen.
             model_class: The model class searched; imported by its name if left out.
+            trust_code: True to import a class of any name that the result says.
 
         Raises:
             DataError: The melodies are not those of the search, or cannot be used.
-            ModelError: The model class cannot be imported.
+            ModelError: The model class is not trusted or cannot be imported.
             StudyError: The search is not of a melody model, or has no completed trial.
         """
         if "model" not in result or "vocabulary" not in result["model"]:
@@ -78,7 +81,10 @@ class FinishedSearch:
         test = Melodies.from_data(test_data, test_data, n_pitches, tokens).train
         return cls(
             result,
-            model_class or import_model_class(model["name"]),
+            model_class
+            or import_model_class(
+                str(model["name"]), str(model.get("signature", "")), trust_code=trust_code
+            ),
             OutputKind(model["predicts"]),
             melodies,
             list(test),
@@ -86,7 +92,7 @@ class FinishedSearch:
         )
 
     @classmethod
-    def from_source(cls, result: SearchResult) -> FinishedSearch:
+    def from_source(cls, result: SearchResult, *, trust_code: bool = False) -> FinishedSearch:
         """Joins a result with its melodies, loaded again from their source.
 
         Raises:
@@ -97,4 +103,4 @@ class FinishedSearch:
                 "the search is not of a melody model. Use the results of a melody search."
             )
         split, _ = DataSource.from_description(result["data"]).load()
-        return cls.of(result, split.train, split.validation, split.test)
+        return cls.of(result, split.train, split.validation, split.test, trust_code=trust_code)

@@ -42,7 +42,9 @@ class PitchDurationModel(nn.Module):
         # Feature-wise modulation of the hidden values by the duration of the note.
         self.scale = nn.Embedding(n_durations, width)
         self.shift = nn.Embedding(n_durations, width)
-        nn.init.normal_(self.duration_embedding.weight, std=base.embedding.weight.std().item())
+        nn.init.normal_(self.duration_embedding.weight)
+        with torch.no_grad():
+            self.duration_embedding.weight.mul_(base.embedding.weight.std())
         nn.init.zeros_(self.scale.weight)
         nn.init.normal_(self.shift.weight, std=0.1)
         if (context := getattr(base, "sequence_length", None)) is not None:

@@ -1,14 +1,13 @@
 """Folders of trained models: weights and a description, without code.
 
 `config.json` names the classes, their parameters and the vocabulary; each network has a
-`.safetensors` file of weights. Nothing in a folder is ever run: a user's own class is imported by
-its name, as any import statement would.
+`.safetensors` file of weights. Nothing in a folder is ever run; which classes are imported by name
+is decided in `trust.py`.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,12 +20,18 @@ from chromasonic.errors import ModelError, one_line
 from chromasonic.melody_generation.data.vocabulary import Vocabulary
 from chromasonic.melody_generation.models.build import build_model
 from chromasonic.melody_generation.models.check import OutputKind
+from chromasonic.melody_generation.models.trust import (
+    BUILT_IN,
+    import_model_class,
+    sign,
+)
 from chromasonic.melody_generation.trained.model import Network, TrainedModel
 from chromasonic.melody_generation.training.identity import model_name
 from chromasonic.melody_generation.training.loop import load_best_weights
 from chromasonic.melody_generation.training.objective import MelodyObjective
 from chromasonic.reporting.result_files import package_versions, to_json
 from chromasonic.tuning.files import (
+    read_bounded,
     read_bounded_text,
     replace_folder,
     unfinished_folder,
@@ -34,6 +39,8 @@ from chromasonic.tuning.files import (
 
 CONFIG_FILE = "config.json"
 SCHEMA_VERSION = 1
+LARGEST_WEIGHTS = 2**34
+"""Bytes of the largest file of weights that is read, 16 GB."""
 _FOLDERS_OF_MODELS = ("final_model", "ensemble", "best_model")
 
 
@@ -118,7 +125,13 @@ def write_model(model: ModelState, folder: Path, texts: Mapping[str, str] | None
         "schema_version": SCHEMA_VERSION,
         "vocabulary": model.vocabulary.to_dict(),
         "networks": [
-            {"class": n.class_name, "predicts": n.predicts, "params": n.params, "file": name}
+            {
+                "class": n.class_name,
+                "signature": sign(n.class_name),
+                "predicts": n.predicts,
+                "params": n.params,
+                "file": name,
+            }
             for n, name in zip(model.networks, names, strict=True)
         ],
         "weights": list(model.weights),
@@ -144,24 +157,32 @@ def load_model(
     folder: str | Path,
     model_class: type[nn.Module] | None = None,
     device: str | torch.device = "cpu",
+    *,
+    trust_code: bool = False,
 ) -> TrainedModel:
     """A trained model or ensemble from its folder, ready to predict.
+
+    A folder holds no code. A class that is not built in is imported by its name only if this user
+    has written the folder, or says so.
 
     Args:
         folder: A folder written by `chromasonic train`, `chromasonic ensemble` or a search
             (`best_model`).
         model_class: The class of a model of your own; imported by its name if left out.
         device: Device on which it predicts.
+        trust_code: True to import a class of any name that the folder says.
 
     Raises:
-        ModelError: The folder has no model, it is damaged, or its class cannot be imported.
+        ModelError: The folder has no model, it is damaged, or its class is not trusted or cannot
+            be imported.
     """
     folder = Path(folder)
     config = _read_config(folder)
     try:
         vocabulary = Vocabulary.from_dict(config["vocabulary"])
         networks = tuple(
-            _load_network(folder, n, vocabulary, model_class) for n in config["networks"]
+            _load_network(folder, n, vocabulary, model_class, trust_code)
+            for n in config["networks"]
         )
         weights = tuple(map(float, config["weights"]))
         starts = {int(token): int(count) for token, count in config["starts"].items()}
@@ -222,37 +243,50 @@ def _load_network(
     described: Mapping[str, Any],
     vocabulary: Vocabulary,
     model_class: type[nn.Module] | None,
+    trust_code: bool,
 ) -> Network:
     class_name, params = str(described["class"]), dict(described["params"])
     kind = OutputKind(described["predicts"])
+    if model_class is None:
+        signature = str(described.get("signature", ""))
+        model_class = import_model_class(class_name, signature, trust_code=trust_code)
     # Weights are in the folder itself: a path that leads elsewhere is not followed.
     file = folder / Path(str(described["file"])).name
-    with torch.random.fork_rng(devices=[]):
-        module = build_model(model_class or import_model_class(class_name), vocabulary, params)
     try:
-        module.load_state_dict(safetensors.load(file.read_bytes()))
-    except (OSError, RuntimeError, SafetensorError) as error:
+        weights = safetensors.load(read_bounded(file, LARGEST_WEIGHTS))
+    except (OSError, SafetensorError) as error:
+        raise ModelError(_damage_message(folder, one_line(error))) from None
+    if model_class in BUILT_IN.values():
+        _check_sizes(folder, model_class, vocabulary, params, weights)
+    with torch.random.fork_rng(devices=[]):
+        module = build_model(model_class, vocabulary, params)
+    try:
+        module.load_state_dict(weights)
+    except RuntimeError as error:
         raise ModelError(_damage_message(folder, one_line(error))) from None
     return Network(module.eval(), kind, class_name, params)
 
 
-def import_model_class(name: str) -> type[nn.Module]:
-    """Imports a model class by its full name.
+def _check_sizes(
+    folder: Path,
+    model_class: type[nn.Module],
+    vocabulary: Vocabulary,
+    params: Mapping[str, Any],
+    weights: Mapping[str, Tensor],
+) -> None:
+    """Raises where the weights are not those of a built-in network of these parameters.
 
-    Raises:
-        ModelError: It cannot be imported, or is not a `torch.nn.Module`.
+    The network is built without memory, after its depth is known to be that of the weights.
     """
-    module, _, class_ = name.rpartition(".")
-    try:
-        found = getattr(import_module(module), class_)
-    except Exception as error:
-        raise ModelError(
-            f"the model's class must be importable, but {name} is not: {one_line(error)}. "
-            "Put its module on the Python path, or pass the class as model_class."
-        ) from error
-    if not (isinstance(found, type) and issubclass(found, nn.Module)):
-        raise ModelError(f"the model's class must be a torch.nn.Module, but {name} is not.")
-    return found
+    n_weights = sum(tensor.numel() for tensor in weights.values())
+    for name, value in params.items():
+        most = len(weights) if name.endswith("_layers") else n_weights
+        if isinstance(value, int) and not isinstance(value, bool) and value > most:
+            raise ModelError(_damage_message(folder, f"its weights do not fit {name}={value}"))
+    with torch.device("meta"), torch.random.fork_rng(devices=[]):
+        wanted = build_model(model_class, vocabulary, params).state_dict()
+    if {n: w.shape for n, w in wanted.items()} != {n: w.shape for n, w in weights.items()}:
+        raise ModelError(_damage_message(folder, "its weights do not fit its parameters"))
 
 
 def _damage_message(folder: Path, why: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from chromasonic.melody_generation.data.batches import Tunes
+from chromasonic.melody_generation.models.trust import sign
 from chromasonic.melody_generation.training import loop as training
 from chromasonic.melody_generation.training.objective import MelodyObjective
 from chromasonic.melody_generation.training.search_space import HyperparameterSearchSpace
@@ -55,6 +56,7 @@ def describe_search(
         "num_epochs": objective.num_epochs,
         "model": {
             "name": model_name(objective.model_class),
+            "signature": sign(model_name(objective.model_class)),
             "predicts": str(objective.kind),
             "vocab_size": objective.melodies.vocabulary.n_pitches,
             "vocabulary": objective.melodies.vocabulary.to_dict(),
