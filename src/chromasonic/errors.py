@@ -62,7 +62,24 @@ class StudyInUse(StudyError):
     """Another driver is working on the study."""
 
 
+LONGEST_LINE = 300
+
+
 def one_line(error: BaseException) -> str:
-    """The type of an error and the first line of what it says."""
-    first_line = str(error).strip().partition("\n")[0].rstrip(".")
-    return f"{type(error).__name__}: {first_line}"[:300]
+    """The type of an error and the first line of its message, as plain text."""
+    # Only the beginning of a huge message is looked at.
+    first_line = str(error)[: 4 * LONGEST_LINE].strip().partition("\n")[0].rstrip(".")
+    return plain_text(f"{type(error).__name__}: {first_line}"[:LONGEST_LINE])
+
+
+def plain_text(text: str) -> str:
+    """The text with characters that are not printed, such as a terminal's escape codes, spelled.
+
+    Text of others, such as messages of their exceptions, then cannot move the cursor, change
+    colours or reverse the direction of what follows. Line ends and tabs stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text
+    )

@@ -1,6 +1,7 @@
 """One search, from its plan to its result files."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -8,6 +9,7 @@ from rich.console import Console
 from chromasonic.errors import StudyError, one_line
 from chromasonic.reporting.progress import ProgressDisplay
 from chromasonic.reporting.result_files import ResultFiles, write_result_files
+from chromasonic.reporting.terminal import print_lines
 from chromasonic.reporting.text import beginning_lines, ending_lines
 from chromasonic.tuning.cancellation import Cancellations
 from chromasonic.tuning.driver import Driver
@@ -46,7 +48,7 @@ def run_search(
         StudyError: The study cannot be opened or written, is in use, or is another one.
         ExecutorError: Trials cannot be run.
     """
-    say = _Speaker(console)
+    say = partial(print_lines, console)
     with (
         open_session(plan, say) as session,
         Interrupt(run.budget.left_s) as interrupt,
@@ -99,14 +101,3 @@ def _write_files(result: SearchResult, folder: Path) -> None:
             f"the result files must be written to {folder}, but: {one_line(error)}. "
             "Every trial is stored: chromasonic report writes them once there is room."
         ) from error
-
-
-class _Speaker:
-    """Says lines as they are."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-
-    def __call__(self, *lines: str) -> None:
-        for line in lines:
-            self._console.print(line, markup=False, highlight=False, soft_wrap=True)

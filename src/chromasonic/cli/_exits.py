@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 import typer
 
-from chromasonic.errors import ChromasonicError, MissingExtra
+from chromasonic.errors import ChromasonicError, MissingExtra, plain_text
 
 NOTHING_FOUND = 1
 USER_MISTAKE = 2
@@ -24,7 +24,7 @@ def errors_in_one_line(debug: bool) -> Iterator[None]:
     except (ChromasonicError, OSError) as error:
         if debug:
             raise
-        typer.echo(f"error: {' '.join(str(error).split())}", err=True)
+        typer.echo(plain_text(f"error: {' '.join(str(error).split())}"), err=True)
         raise typer.Exit(USER_MISTAKE) from None
 
 

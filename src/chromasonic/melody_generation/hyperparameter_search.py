@@ -29,6 +29,7 @@ from chromasonic.melody_generation.training.search_space import (
     HyperparameterSearchSpace,
     model_and_training_params,
 )
+from chromasonic.reporting.terminal import print_lines
 from chromasonic.search import run_search
 from chromasonic.tuning.executors.executor_config import ExecutorConfig
 from chromasonic.tuning.observers import Observer
@@ -225,8 +226,7 @@ class HyperparameterOptimizer:
         return kind
 
     def _print(self, *lines: str) -> None:
-        for line in lines:
-            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        print_lines(self._console, *lines)
 
 
 def _store_baselines(session: Session, objective: MelodyObjective) -> None:

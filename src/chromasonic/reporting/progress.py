@@ -9,6 +9,8 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from chromasonic.errors import plain_text
+from chromasonic.reporting.terminal import print_lines
 from chromasonic.reporting.text import params_line, trial_line
 from chromasonic.tuning.learning_curve import EpochRow
 from chromasonic.tuning.observers import Observer
@@ -94,11 +96,11 @@ class ProgressDisplay(Observer):
         )
 
     def _say(self, line: str) -> None:
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        print_lines(self._console, line)
 
     def _show(self, doing: str) -> None:
         if self._live is not None:
-            status = f"{doing}{self._standing()}".removeprefix("; ")
+            status = plain_text(f"{doing}{self._standing()}".removeprefix("; "))
             self._live.update(self._bar, description=status, completed=self._n_ended)
 
     def _time_left(self) -> str:

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from chromasonic.errors import StudyError
+from chromasonic.errors import StudyError, plain_text
 from chromasonic.reporting.text import read_winner, report
 from chromasonic.tuning.files import write_text
 from chromasonic.tuning.learning_curve import EpochRow
@@ -48,7 +48,7 @@ def write_report(result: SearchResult, folder: Path, *, in_full: bool = True) ->
     except StudyError as error:
         note = f"No winner is shown, since {error} Run chromasonic confirm again."
     text = report(result, in_full=in_full, winner=winner, note=note)
-    write_text(SearchFolder(folder).report, text)
+    write_text(SearchFolder(folder).report, plain_text(text))
 
 
 def to_json(value: Any) -> str:

@@ -7,6 +7,7 @@ import typer
 
 from chromasonic.cli._exits import errors_in_one_line, require_extra
 from chromasonic.cli._options import Debug, Device, TrustCode
+from chromasonic.errors import plain_text
 
 if TYPE_CHECKING:
     from chromasonic.melody_generation.listening.generation import Melody
@@ -122,4 +123,4 @@ def _compare(melodies: "list[Melody]", model: "TrainedModel", folder: Path) -> N
         typer.echo(f"No measures beside people's tunes: {error}")
         return
     for line in write_comparison(comparison, folder):
-        typer.echo(line)
+        typer.echo(plain_text(line))

@@ -10,6 +10,7 @@ import typer
 
 from chromasonic.cli._exits import errors_in_one_line
 from chromasonic.cli._options import Debug, From
+from chromasonic.errors import plain_text
 
 if TYPE_CHECKING:
     from chromasonic.tuning.records import SearchResult
@@ -119,7 +120,7 @@ def refine(
         result = load_result(storage or from_, study_name, options=("--storage", "--study-name"))
         refinement = refine_space(result)
         for decision in refinement.decisions:
-            typer.echo(str(decision))
+            typer.echo(plain_text(str(decision)))
         file = space_file or (from_ / SPACE_FILE if from_.is_dir() else Path(SPACE_FILE))
         write_text(file, refinement.to_toml())
         n_fitting = len(refinement.fitting_trials)

@@ -8,6 +8,7 @@ import typer
 from chromasonic.cli._exits import errors_in_one_line, require_extra
 from chromasonic.cli._options import Debug, OutputDir, Plot, Storage
 from chromasonic.cli._plots import draw
+from chromasonic.errors import plain_text
 
 
 def report(
@@ -32,6 +33,6 @@ def report(
         )
         write_result_files(result, output_dir)
         for line in summary_lines(result):
-            typer.echo(line)
+            typer.echo(plain_text(line))
         if plot:
             draw(result, output_dir)

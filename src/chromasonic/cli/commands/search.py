@@ -19,6 +19,7 @@ from chromasonic.cli._options import (
 )
 from chromasonic.cli._plots import draw
 from chromasonic.cli._run_options import ReadOptions, with_run_options
+from chromasonic.errors import plain_text
 
 if TYPE_CHECKING:
     from chromasonic.melody_generation.hyperparameter_search import HyperparameterSearchSpace
@@ -82,7 +83,7 @@ def search(
             source = replace(source, options={"outside": outside, "max_notes": max_notes})
         melodies, lines = source.load()
         for line in lines:
-            typer.echo(line)
+            typer.echo(plain_text(line))
         optimizer = HyperparameterOptimizer(
             MODELS[model], _search_space(model, space, epochs), device, output_dir
         )

@@ -26,6 +26,7 @@ from chromasonic.melody_generation.training.identity import model_name
 from chromasonic.melody_generation.training.objective import MelodyObjective
 from chromasonic.melody_generation.training.search_space import model_and_training_params
 from chromasonic.plural import counted
+from chromasonic.reporting.terminal import print_lines
 from chromasonic.search import run_search
 from chromasonic.tuning.budget import Budget
 from chromasonic.tuning.executors.executor_config import ExecutorConfig
@@ -119,7 +120,7 @@ class _RetrainingProgress(Observer):
         )
 
     def _print(self, line: str) -> None:
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        print_lines(self._console, line)
 
 
 class _ModelWriter(Observer):

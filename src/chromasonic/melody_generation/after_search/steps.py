@@ -21,6 +21,7 @@ from chromasonic.melody_generation.after_search.winner import (
 )
 from chromasonic.melody_generation.trained.model import TrainedModel
 from chromasonic.plural import counted
+from chromasonic.reporting.terminal import print_lines
 from chromasonic.reporting.text import winner_lines
 from chromasonic.tuning.records import SearchResult
 from chromasonic.tuning.search_folder import SearchFolder
@@ -111,8 +112,7 @@ class AfterSearch:
         return model
 
     def _print(self, *lines: str) -> None:
-        for line in lines:
-            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        print_lines(self._console, *lines)
 
 
 def score_lines(model: TrainedModel) -> list[str]:

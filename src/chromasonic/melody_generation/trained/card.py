@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from chromasonic.errors import plain_text
 from chromasonic.melody_generation.trained.model import TrainedModel
 from chromasonic.plural import counted
 
@@ -49,7 +50,7 @@ def _architecture(model: TrainedModel) -> list[str]:
         else "its pitch"
     )
     return [
-        f"- Model: {', '.join(f'`{name}`' for name in names)}, {model.n_parameters:,} parameters",
+        f"- Model: {', '.join(map(_code, names))}, {model.n_parameters:,} parameters",
         f"- Predicts of each note {note}, out of {vocabulary.n_pitches} pitches",
         "- Made by chromasonic",
     ]
@@ -57,12 +58,12 @@ def _architecture(model: TrainedModel) -> list[str]:
 
 def _data(data: Mapping[str, Any]) -> list[str]:
     source = data.get("source", "given in Python")
-    lines = [f"- Source: {source}"]
+    lines = [f"- Source: {_code(source)}"]
     for part in ("train", "validation"):
         size = data[part]
         melodies = counted(size["melodies"], "melody", "melodies")
         lines.append(f"- {part.title()}: {melodies}, {counted(size['notes'], 'note')}")
-    return [*lines, f"- SHA-256 of both: `{data['sha256']}`"]
+    return [*lines, f"- SHA-256 of both: {_code(data['sha256'])}"]
 
 
 def _test(test: Mapping[str, Any]) -> list[str]:
@@ -92,12 +93,15 @@ def _test(test: Mapping[str, Any]) -> list[str]:
 def _training(card: Mapping[str, Any]) -> list[str]:
     tied = ", ".join(map(str, card["ties"]))
     lines = [
-        f"- Settings of trial {card['trial']} of the search `{card['search']['study_name']}`"
+        f"- Settings of trial {card['trial']} of the search {_code(card['search']['study_name'])}"
         + (f", which ties with trial {tied}" if tied else ""),
         f"- Trained on training and validation melodies for {counted(card['epochs'], 'epoch')}, "
         f"on a schedule of {card['num_epochs']}",
     ]
-    return [*lines, *(f"- {name}: {value}" for name, value in card["training_params"].items())]
+    return [
+        *lines,
+        *(f"- {_code(name)}: {value}" for name, value in card["training_params"].items()),
+    ]
 
 
 def _members(card: Mapping[str, Any]) -> list[str]:
@@ -109,6 +113,11 @@ def _members(card: Mapping[str, Any]) -> list[str]:
             for m in card["members"]
         ),
     ]
+
+
+def _code(text: object) -> str:
+    """Text of others as code, in which Markdown finds no markup."""
+    return f"`{plain_text(' '.join(str(text).split())).replace('`', chr(39))}`"
 
 
 def _interval(interval: Mapping[str, float], sign: str = "") -> str:
