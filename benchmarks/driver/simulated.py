@@ -13,6 +13,7 @@ from chromasonic.tuning.executors.protocol import (
     TrialPaused,
     TrialStarted,
 )
+from chromasonic.tuning.learning_curve import EpochRow
 
 
 class SimulatedExecutor:
@@ -55,7 +56,7 @@ class SimulatedExecutor:
             return [TrialEnded(number, Ending.COMPLETED)]
         self._next_epoch(number, epoch + 1)
         loss = self._running[number] + 1.0 / epoch + 0.1 * self._random.random()
-        return [EpochEnded(number, _row(epoch, loss))]
+        return [EpochEnded(number, EpochRow(epoch, loss))]
 
     def go_on(self, number: int) -> None:
         """Changes nothing."""
@@ -78,7 +79,3 @@ class SimulatedExecutor:
     def _next_epoch(self, number: int, epoch: int) -> None:
         seconds = self._epoch_s * self._random.uniform(0.5, 1.5)
         heapq.heappush(self._due, (self.now + seconds, number, epoch))
-
-
-def _row(epoch: int, loss: float) -> dict[str, float | None]:
-    return {"epoch": epoch, "loss": loss, "train_loss": None, "seconds": 0.0}

@@ -29,6 +29,7 @@ from chromasonic.tuning.learning_curve import (
 from chromasonic.tuning.stored import (
     StoredAttributes,
     StoredResult,
+    StoredStudy,
     StoredTrial,
     require_stored,
 )
@@ -320,8 +321,12 @@ def read_result(study: Study, stopped_by: str | None = None) -> SearchResult:
     """The result of a study as it stands.
 
     Raises:
-        StudyError: An earlier version has stored its values with the opposite sign.
+        StudyError: Its attributes are damaged, or an earlier version has stored its values with
+            the opposite sign.
     """
+    names = ("description", "total_time", "fingerprint", "identity")
+    stored = {n: value for n in names if (value := attribute(study, n)) is not None}
+    require_stored(stored, StoredStudy, f"the study {study.study_name!r}")
     description = attribute(study, "description", {})
     maximize = study.direction is StudyDirection.MAXIMIZE
     if (description.get("direction") == MAXIMIZE) is not maximize:
@@ -358,7 +363,7 @@ def record_of(trial: FrozenTrial, *, maximize: bool) -> TrialRecord:
     Raises:
         StudyError: Its attributes are damaged.
     """
-    names = ("params", "epochs", "ending", "reason", "settings")
+    names = ("params", "epochs", "ending", "reason", "settings", "setbacks")
     stored = {n: value for n in names if (value := attribute(trial, n)) is not None}
     require_stored(stored, StoredAttributes, f"trial {trial.number} of the study")
     curve = curve_from_json(stored.get("epochs", []))
@@ -378,5 +383,7 @@ def record_of(trial: FrozenTrial, *, maximize: bool) -> TrialRecord:
 
 
 def _without_size(row: EpochRow) -> EpochRow:
+    if "n_parameters" not in row.metrics:
+        return row
     kept = {name: value for name, value in row.metrics.items() if name != "n_parameters"}
     return replace(row, metrics=kept)

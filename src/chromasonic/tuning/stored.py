@@ -46,7 +46,37 @@ class StoredTrial(Struct):
     settings: dict[str, Any]
 
 
-class StoredResult(Struct):
+class StoredSource(Struct):
+    """The earlier search that a search has started from, for readers."""
+
+    study_name: str | None
+    storage: str | None
+    trials: Count
+    of: Count
+    misfits: dict[str, Count]
+
+
+class StoredDescription(Struct, kw_only=True):
+    """What was searched, as a study and a results file have it; there may be more."""
+
+    study_name: str = ""
+    seed: Annotated[int, Meta(ge=0)] | None = None
+    storage: str | None = None
+    direction: Literal["minimize", "maximize"] = "minimize"
+    objective: str = ""
+    imported_from: str = ""
+    unit: str = ""
+    factors: list[str] = []
+    num_epochs: Count | None = None
+    space: dict[str, Any] | None = None
+    training_parameters: list[str] = []
+    baselines: dict[str, int | float] = {}
+    model: dict[str, Any] = {}
+    data: dict[str, Any] = {}
+    earlier: StoredSource | None = None
+
+
+class StoredResult(StoredDescription, kw_only=True):
     """A results file."""
 
     trial_results: list[StoredTrial]
@@ -55,11 +85,22 @@ class StoredResult(Struct):
     fingerprint: dict[str, Any] = {}
     identity: Identity | None = None
     running_trials: list[StoredTrial] = []
-    study_name: str = ""
-    seed: Annotated[int, Meta(ge=0)] | None = None
-    num_epochs: Count | None = None
-    data: dict[str, Any] = {}
-    model: dict[str, Any] = {}
+
+
+class StoredStudy(Struct):
+    """The attributes of a study that a result is read from."""
+
+    description: StoredDescription | None = None
+    total_time: int | float = 0.0
+    fingerprint: dict[str, Any] = {}
+    identity: Identity | None = None
+
+
+class StoredSetback(Struct):
+    """How often a setback has hit a trial, and its last saved epoch then."""
+
+    times: Count
+    epoch: Count
 
 
 class StoredAttributes(Struct):
@@ -70,6 +111,7 @@ class StoredAttributes(Struct):
     ending: EndingName = ""
     reason: str = ""
     settings: dict[str, Any] = {}
+    setbacks: dict[str, StoredSetback] = {}
 
 
 class StoredEarlier(Struct):
