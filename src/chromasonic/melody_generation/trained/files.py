@@ -9,14 +9,15 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import torch
+from msgspec import Meta, Struct
 from safetensors import SafetensorError
 from safetensors import torch as safetensors
 from torch import Tensor, nn
 
-from chromasonic.errors import ModelError, one_line
+from chromasonic.errors import ModelError, StudyError, one_line
 from chromasonic.melody_generation.data.vocabulary import Vocabulary
 from chromasonic.melody_generation.models.build import build_model
 from chromasonic.melody_generation.models.check import OutputKind
@@ -36,12 +37,40 @@ from chromasonic.tuning.files import (
     replace_folder,
     unfinished_folder,
 )
+from chromasonic.tuning.stored import require_stored
 
 CONFIG_FILE = "config.json"
 SCHEMA_VERSION = 1
 LARGEST_WEIGHTS = 2**34
 """Bytes of the largest file of weights that is read, 16 GB."""
 _FOLDERS_OF_MODELS = ("final_model", "ensemble", "best_model")
+
+
+class StoredVocabulary(Struct):
+    """Meaning of the tokens, in `config.json`."""
+
+    n_pitches: Annotated[int, Meta(ge=1, le=10**6)]
+    durations: list[Annotated[int, Meta(ge=0, le=10**9)]]
+
+
+class StoredNetwork(Struct, rename={"class_": "class"}):
+    """A network in `config.json`."""
+
+    class_: str
+    predicts: str
+    params: dict[str, str | bool | int | float | None]
+    file: str
+    signature: str = ""
+
+
+class StoredModel(Struct):
+    """`config.json`."""
+
+    vocabulary: StoredVocabulary
+    networks: Annotated[list[StoredNetwork], Meta(min_length=1)]
+    weights: list[int | float]
+    starts: dict[str, Annotated[int, Meta(ge=0, le=10**9)]]
+    card: dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,6 +208,7 @@ def load_model(
     folder = Path(folder)
     config = _read_config(folder)
     try:
+        require_stored(config, StoredModel, CONFIG_FILE)
         vocabulary = Vocabulary.from_dict(config["vocabulary"])
         networks = tuple(
             _load_network(folder, n, vocabulary, model_class, trust_code)
@@ -187,7 +217,10 @@ def load_model(
         weights = tuple(map(float, config["weights"]))
         starts = {int(token): int(count) for token, count in config["starts"].items()}
         card = dict(config["card"])
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except StudyError as error:
+        why = str(error).removeprefix(f"{CONFIG_FILE} is damaged: ").rstrip(".")
+        raise ModelError(_damage_message(folder, why)) from None
+    except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, ModelError):
             raise
         raise ModelError(_damage_message(folder, one_line(error))) from None
