@@ -19,6 +19,8 @@ from chromasonic.errors import ExecutorError
 from chromasonic.tuning._checkpoints import latest_checkpoint
 from chromasonic.tuning.endings import Ending
 from chromasonic.tuning.executors import _trial_run as trial_run
+from chromasonic.tuning.executors.processes import _worker as worker_module
+from chromasonic.tuning.executors.processes import executor as executor_module
 from chromasonic.tuning.executors.processes.executor import THREAD_VARIABLES, ProcessExecutor
 from chromasonic.tuning.executors.protocol import (
     EpochEnded,
@@ -137,17 +139,70 @@ def test_a_trial_runs_in_another_process_and_tells_what_it_does(open_executor):
     assert end == TrialEnded(7, Ending.COMPLETED)
 
 
-def test_a_child_that_was_suspended_while_idle_is_given_a_trial_that_has_begun(open_executor):
+def test_the_trial_of_a_child_that_was_suspended_while_idle_goes_to_another(
+    open_executor, monkeypatch
+):
+    monkeypatch.setattr(worker_module, "BEGIN_WITHIN_S", 0.3)
     executor = open_executor(tells_its_process)
     executor.submit(task(0))
     _, epoch, _ = hear(executor, last_events)
     psutil.Process(epoch.row.metrics["pid"]).suspend()
     executor.submit(task(1))
-    assert hear(executor, lambda events: events) == [TrialStarted(1)]
+    started, other, end = hear(executor, last_events)
+    assert (started, end) == (TrialStarted(1), TrialEnded(1, Ending.COMPLETED))
+    assert other.row.metrics["pid"] != epoch.row.metrics["pid"]
+
+
+def cleans_up_for_ever(params):
+    try:
+        while True:
+            yield Epoch(params["x"], metrics={"pid": os.getpid()})
+    except GeneratorExit:
+        time.sleep(1e5)
+
+
+@pytest.mark.parametrize("suspended", [False, True])
+def test_a_trial_whose_cleanup_does_not_end_costs_its_child_and_no_other_trial(
+    open_executor, monkeypatch, suspended
+):
+    monkeypatch.setattr(worker_module, "STOP_WITHIN_S", 0.3)
+    executor = open_executor(cleans_up_for_ever)
+    for number in range(2):
+        executor.submit(task(number))
+        events = hear(executor, lambda events: any(isinstance(e, EpochEnded) for e in events))
+        epoch = next(event for event in events if isinstance(event, EpochEnded))
+        if suspended:
+            psutil.Process(epoch.row.metrics["pid"]).suspend()
+        executor.stop(number)
+    executor.submit(task(2))
+    assert hear(executor, lambda events: events) == [TrialStarted(2)]
+
+
+def test_a_child_that_is_suspended_while_it_starts_is_replaced(open_executor, monkeypatch):
+    monkeypatch.setattr(worker_module, "START_WITHIN_S", 0.01)
+    executor = open_executor(tells_its_process)
+    executor.submit(task(0))
+    monkeypatch.setattr(worker_module, "START_WITHIN_S", 60.0)
+    started, _, end = hear(executor, last_events)
+    assert (started, end) == (TrialStarted(0), TrialEnded(0, Ending.COMPLETED))
+
+
+def test_children_killed_while_they_start_end_no_search_whose_children_have_started(
+    open_executor, monkeypatch
+):
+    monkeypatch.setattr(executor_module, "FIRST_PAUSE_S", 0.01)
+    executor = open_executor(tells_its_process)
+    executor.submit(task(0))
+    hear(executor, last_events)
+    executor.submit(task(1))
     executor.kill(1)
     executor.submit(task(2))
-    started, epoch, end = hear(executor, last_events)
-    assert (started, end) == (TrialStarted(2), TrialEnded(2, Ending.COMPLETED))
+    for _ in range(5):
+        for worker in executor._present():
+            if not worker.is_ready:
+                worker._process.kill()
+        executor.poll(0.05)
+    assert hear(executor, last_events)[-1] == TrialEnded(2, Ending.COMPLETED)
 
 
 def meet(params, trial, *, folder, n_others):

@@ -20,6 +20,15 @@ from chromasonic.tuning.executors.protocol import Task
 GRACE_S = 2.0
 """Time that a dismissed child has to clean up before it is killed."""
 
+START_WITHIN_S = 300.0
+"""Time that a child has to load the objective: PyTorch takes seconds on a busy machine."""
+
+BEGIN_WITHIN_S = 30.0
+"""Time that an idle child has to take a trial."""
+
+STOP_WITHIN_S = 10.0
+"""Time that a trial has to clean up after the command to stop."""
+
 FROM_OUTSIDE = {"SIGKILL", "SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT"}
 """Signals from outside; all others come from the process itself."""
 
@@ -33,6 +42,7 @@ class Worker:
 
     Attributes:
         task: The trial that it runs; None if it is idle.
+        has_begun: True once the child has said that it has taken that trial.
         must_stop: True if that trial was commanded to stop.
         is_ready: True once it has loaded the objective.
     """
@@ -48,7 +58,9 @@ class Worker:
         theirs.close()
         self._oom_kills = _oom_kills()
         self._dismissed_at: float | None = None
+        self._deadline = time.monotonic() + START_WITHIN_S
         self.task: Task | None = None
+        self.has_begun = False
         self.must_stop = False
         self.is_ready = False
 
@@ -67,16 +79,25 @@ class Worker:
         """True if the process has ended."""
         return not self._process.is_alive()
 
+    @property
+    def is_late(self) -> bool:
+        """True if a step takes it longer than any child may take: it hangs, or is suspended."""
+        waits = not self.is_ready or self.must_stop or (self.task and not self.has_begun)
+        return bool(waits) and time.monotonic() > self._deadline
+
     def begin(self, task: Task) -> None:
         """Sends a trial to run."""
         self.task = task
-        self.must_stop = False
+        self.has_begun = self.must_stop = False
+        self._deadline = time.monotonic() + BEGIN_WITHIN_S
         self._oom_kills = _oom_kills()
         self._send(task)
 
     def command(self, command: TrialCommand) -> None:
         """Sends a command about its trial."""
-        self.must_stop = self.must_stop or command.command is Command.STOP
+        if command.command is Command.STOP:
+            self.must_stop = True
+            self._deadline = time.monotonic() + STOP_WITHIN_S
         self._send(command)
 
     def messages(self) -> Iterator[Any]:

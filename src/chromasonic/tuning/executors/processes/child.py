@@ -52,6 +52,13 @@ class Ready:
 
 
 @dataclass(frozen=True)
+class TrialBegan:
+    """A child has taken a trial and begins it."""
+
+    number: int
+
+
+@dataclass(frozen=True)
 class LoadFailed:
     """A child cannot load the objective."""
 
@@ -82,6 +89,7 @@ def serve(connection: Connection, pickled: bytes, environment: Mapping[str, str]
             return
         connection.send(Ready())
         while (task := commands.next_task()) is not None:
+            connection.send(TrialBegan(task.number))
             connection.send(_run(objective, task, connection, commands))
 
 

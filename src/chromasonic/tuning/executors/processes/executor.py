@@ -14,6 +14,7 @@ from chromasonic.tuning.executors.processes.child import (
     Command,
     LoadFailed,
     Ready,
+    TrialBegan,
     TrialCommand,
     TrialStopped,
 )
@@ -30,6 +31,13 @@ LOOK_EVERY_S = 0.25
 """Time between two checks of the memory of trials."""
 
 MOST_FAILED_STARTS = 3
+"""Failed starts in a row after which a slot is given up if no child has ever started."""
+
+MOST_FAILED_STARTS_LATER = 10
+"""The same where children have started before, so that the cause may pass."""
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
+"""Pauses before a slot that has failed to start is tried again, doubled each time."""
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -75,15 +83,15 @@ class ProcessExecutor:
         self._leaving: list[Worker] = []
         self._queue: deque[Task] = deque()
         self._pending: list[Event] = []
-        self._failed_starts = 0
+        self._failed_starts = [0] * slots
+        self._start_at = [0.0] * slots
+        self._has_ever_started = False
         self._next_look = 0.0
 
     def submit(self, task: Task) -> None:
         """Starts a trial in the next child that is free."""
         self._queue.append(task)
-        for slot, worker in enumerate(self._workers):
-            if worker is None:
-                self._workers[slot] = Worker(self._pickled, self._environments[slot])
+        self._start_workers()
         self._start_queued()
 
     def poll(self, timeout_s: float) -> list[Event]:
@@ -97,6 +105,8 @@ class ProcessExecutor:
             if id(worker) in heard or worker.is_dead:
                 events += self._events_of(worker)
         events += self._end_over_memory_limit()
+        self._replace_late_workers()
+        self._start_workers()
         self._leaving = [worker for worker in self._leaving if not worker.gone()]
         self._start_queued()
         events += self._pending
@@ -139,11 +149,28 @@ class ProcessExecutor:
     def _start_queued(self) -> None:
         for worker in self._present():
             if self._queue and worker.is_idle:
-                task = self._queue.popleft()
-                worker.begin(task)
-                # Reported here, not by the child: one that hangs would never report it, and its
-                # trial would not count as begun.
-                self._pending.append(TrialStarted(task.number))
+                worker.begin(self._queue.popleft())
+
+    def _start_workers(self) -> None:
+        """Starts a child in every empty slot that need not wait after a failed start."""
+        for slot, worker in enumerate(self._workers):
+            if worker is None and self._queue and time.monotonic() >= self._start_at[slot]:
+                self._workers[slot] = Worker(self._pickled, self._environments[slot])
+
+    def _replace_late_workers(self) -> None:
+        """Kills children that hang or are suspended; a trial that has not begun goes to another.
+
+        One that was commanded to stop has ended for the driver.
+        """
+        for worker in self._present():
+            if not worker.is_late:
+                continue
+            if not worker.is_ready:
+                self._count_failed_start(worker, "one did not load the objective in time")
+            elif worker.task is not None and not worker.must_stop:
+                self._queue.appendleft(worker.task)
+            worker.kill()
+            self._replace(worker)
 
     def _events_of(self, worker: Worker) -> list[Event]:
         """Events of a child for the driver; a dead one has the ending of its trial."""
@@ -151,8 +178,12 @@ class ProcessExecutor:
         for message in worker.messages():
             match message:
                 case Ready():
-                    worker.is_ready = True
-                    self._failed_starts = 0
+                    worker.is_ready = self._has_ever_started = True
+                    self._failed_starts[self._workers.index(worker)] = 0
+                case TrialBegan(number):
+                    worker.has_begun = True
+                    if not worker.must_stop:
+                        events.append(TrialStarted(number))
                 case LoadFailed(reason):
                     raise ExecutorError(
                         f"a worker process must be able to load the objective, but: {reason}. "
@@ -179,12 +210,25 @@ class ProcessExecutor:
         ending, reason = worker.cause_of_death()
         task, must_stop = worker.task, worker.must_stop
         if not worker.is_ready:
-            self._failed_starts += 1
-            if self._failed_starts >= MOST_FAILED_STARTS:
-                raise ExecutorError(f"worker processes must be able to start, but {reason}.")
+            self._count_failed_start(worker, reason)
         worker.kill()
         self._replace(worker)
         return [] if task is None or must_stop else [TrialEnded(task.number, ending, reason)]
+
+    def _count_failed_start(self, worker: Worker, reason: str) -> None:
+        """Has the slot of a child that did not start wait before the next one.
+
+        Raises:
+            ExecutorError: Too many in a row did not start there.
+        """
+        slot = self._workers.index(worker)
+        self._failed_starts[slot] += 1
+        failed = self._failed_starts[slot]
+        most = MOST_FAILED_STARTS_LATER if self._has_ever_started else MOST_FAILED_STARTS
+        if failed >= most:
+            raise ExecutorError(f"worker processes must be able to start, but {reason}.")
+        pause_s = min(FIRST_PAUSE_S * 2 ** (failed - 1), LONGEST_PAUSE_S)
+        self._start_at[slot] = time.monotonic() + pause_s
 
     def _end_over_memory_limit(self) -> list[Event]:
         """Kills trials that use more memory than they may."""
@@ -204,9 +248,8 @@ class ProcessExecutor:
         return events
 
     def _replace(self, worker: Worker) -> None:
-        slot = self._workers.index(worker)
         self._leaving.append(worker)
-        self._workers[slot] = Worker(self._pickled, self._environments[slot])
+        self._workers[self._workers.index(worker)] = None
 
     def _command(self, number: int, command: Command) -> None:
         worker = self._worker_of(number)
