@@ -100,6 +100,21 @@ def test_an_error_ends_the_trial_with_one_line_and_a_log(error, ending):
     assert "in objective" in end.log
 
 
+def test_of_a_very_long_error_only_the_beginning_and_the_end_are_stored():
+    def objective(params):
+        yield 1.0
+        raise ValueError("the beginning" + "x" * 10_000_000 + "the end")
+
+    executor = InlineExecutor(objective)
+    start(executor, task())
+    _, end = run_to_its_end(executor)
+    assert len(end.reason) < 1_000
+    assert len(end.log) < 30_000
+    assert "Traceback" in end.log
+    assert "characters left out" in end.log
+    assert end.log.rstrip().endswith("the end")
+
+
 def test_an_ended_trial_leaves_a_checkpoint_of_its_last_epoch(tmp_path):
     executor = InlineExecutor(counting(3))
     start(executor, task(tmp_path))

@@ -489,6 +489,27 @@ def test_memory_of_what_a_trial_has_started_counts_and_is_freed(open_executor, t
     wait_until(lambda: is_gone(grandchild))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what processes share")
+def test_memory_that_forked_processes_share_counts_once(open_executor):
+    def objective(params):
+        shared = b"x" * 100_000_000
+        children = []
+        for _ in range(4):
+            if (child := os.fork()) == 0:
+                time.sleep(HANGING_S)
+                os._exit(0)
+            children.append(child)
+        # The parent looks every 0.25 s.
+        time.sleep(1.5)
+        yield float(len(shared))
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+
+    (*_, end) = run(open_executor(objective, memory_limit=350_000_000), task(0))
+    assert end.ending is Ending.COMPLETED
+
+
 # Trials that hang
 
 

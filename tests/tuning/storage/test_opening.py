@@ -191,8 +191,26 @@ def test_a_url_is_shown_without_its_password(tmp_path):
     shown = safe_url("postgresql://anna:s3cret@host/db")
     assert shown == "postgresql://anna:***@host/db"
     assert safe_url(InMemoryStorage()) == "InMemoryStorage"
-    shown = safe_url("postgresql://host/db?password=s3cret&sslpassword=s3cret&user=anna")
-    assert shown == "postgresql://host/db?password=***&sslpassword=***&user=anna"
+    shown = safe_url("postgresql://host/db?password=s3cret&sslpassword=s3cret&sslmode=require")
+    assert shown == "postgresql://host/db?password=***&sslmode=require&sslpassword=***"
+    # A parameter that is not known to be harmless may hold a secret.
+    assert "s3cret" not in safe_url("postgresql://host/db?options=-c%20token%3Ds3cret")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://anna:s3cret@pw@host/db",
+        "postgresql://anna:s3cret@host:port/db",
+        "postgresql://anna:s3cret/pw@host/db",
+    ],
+)
+def test_a_malformed_url_is_refused_in_one_line_without_its_password(url):
+    with pytest.raises(StudyError) as caught:
+        open_storage(url)
+    assert "s3cret" not in str(caught.value)
+    assert "pw" not in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

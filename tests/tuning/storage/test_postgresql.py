@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 
 import optuna
@@ -14,7 +15,7 @@ from optuna.trial import TrialState
 
 from chromasonic.errors import StudyError
 from chromasonic.tuning.storage.driver_storage import DriverStorage
-from chromasonic.tuning.storage.opening import open_storage, safe_url
+from chromasonic.tuning.storage.opening import close_storage, open_storage, safe_url
 from chromasonic.tuning.storage.retry import Retry
 
 pytestmark = pytest.mark.slow
@@ -274,3 +275,16 @@ def test_a_password_may_hold_any_letter(postgresql, open_patiently):
     study = optuna.create_study(storage=open_patiently(url))
     write_trials(study, [1])
     assert study.best_value == 1.0
+
+
+def test_searches_that_start_at_once_on_a_fresh_database_all_make_their_tables(postgresql_url):
+    def create(number):
+        storage = open_storage(postgresql_url)
+        optuna.create_study(storage=storage, study_name=f"study {number}")
+        close_storage(storage)
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(create, range(6)))
+    storage = open_storage(postgresql_url)
+    assert len(optuna.get_all_study_names(storage)) == 6
+    close_storage(storage)

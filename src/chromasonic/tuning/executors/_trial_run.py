@@ -14,6 +14,9 @@ from chromasonic.tuning.objective import Epoch, Objective, epochs_of
 
 CHECKPOINT_EVERY_S = 30.0
 
+LONGEST_LOG = 20_000
+"""Characters of the longest traceback that is stored."""
+
 Breakable = Callable[[], AbstractContextManager[None]]
 """A context in which a KeyboardInterrupt may interrupt an epoch."""
 
@@ -107,5 +110,13 @@ def _failed(number: int, error: BaseException) -> TrialEnded:
         number,
         Ending.OUT_OF_MEMORY if out_of_memory else Ending.FAILED,
         one_line(error),
-        traceback.format_exc(),
+        _shortened(traceback.format_exc()),
     )
+
+
+def _shortened(text: str) -> str:
+    """The text, or where it is very long its beginning and its end."""
+    if len(text) <= LONGEST_LOG:
+        return text
+    half = LONGEST_LOG // 2
+    return f"{text[:half]}\n[{len(text) - 2 * half} characters left out]\n{text[-half:]}"

@@ -38,7 +38,7 @@ class ExecutorConfig:
         threads: CPU threads of a trial.
         gpus: Names of the GPUs that trials use, one each; empty for none. On Ray the number of
             GPUs of a trial is `gpus_per_trial`.
-        memory_limit: Bytes of resident memory a trial may use, such as `2000000000` or `2GB`.
+        memory_limit: Bytes of memory a trial may use, such as `2000000000` or `2GB`.
             Ray reserves so much for a trial, and ends it only where a node runs out of memory.
         address: Of the Ray cluster; None for the one that Ray finds.
         gpus_per_trial: GPUs that a trial gets on Ray.

@@ -1,5 +1,6 @@
 """Opening storages, and file locks against a second driver."""
 
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,7 +13,7 @@ from filelock import FileLock, Timeout
 from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy import create_engine, event, make_url
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, IntegrityError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from chromasonic.errors import MissingExtra, StudyError, StudyInUse, one_line
@@ -20,6 +21,16 @@ from chromasonic.tuning.storage._errors import describe, is_broken_file
 
 SQLITE_TIMEOUT_S = 60.0
 CONNECT_TIMEOUT_S = 10
+MOST_ATTEMPTS = 6
+SHOWN_IN_URL = {
+    "sslmode",
+    "connect_timeout",
+    "application_name",
+    "charset",
+    "target_session_attrs",
+}
+"""Parameters of a database URL without secrets; the values of all others are not shown."""
+
 NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "lustre"}
 
 
@@ -44,7 +55,7 @@ def open_storage(
     parsed = _parse(url)
     try:
         if not parsed.drivername.startswith("sqlite"):
-            return RDBStorage(_shown_in_full(parsed), engine_kwargs=server_engine_kwargs(parsed))
+            return _open_server(parsed)
         return _open_sqlite(parsed, sqlite_timeout_s)
     except ImportError:
         raise MissingExtra(
@@ -64,6 +75,18 @@ def open_storage(
         raise StudyError(
             f"the storage {safe_url(url)} cannot be opened: {reason}{advice}"
         ) from error
+
+
+def _open_server(url: URL) -> RDBStorage:
+    for attempt in range(1, MOST_ATTEMPTS + 1):
+        try:
+            return RDBStorage(_shown_in_full(url), engine_kwargs=server_engine_kwargs(url))
+        except (IntegrityError, ProgrammingError):
+            # Another search makes the tables at the same moment.
+            if attempt == MOST_ATTEMPTS:
+                raise
+            time.sleep(0.1 * attempt)
+    raise AssertionError  # the loop returns or raises
 
 
 def close_storage(storage: BaseStorage) -> None:
@@ -156,7 +179,7 @@ def _without_passwords(text: str, url: URL) -> str:
 
 
 def _secrets_in_query(url: URL) -> dict[str, str]:
-    return {name: str(value) for name, value in url.query.items() if "passw" in name.lower()}
+    return {name: str(value) for name, value in url.query.items() if name not in SHOWN_IN_URL}
 
 
 def _shown_in_full(url: URL) -> str:
@@ -164,13 +187,19 @@ def _shown_in_full(url: URL) -> str:
 
 
 def _parse(url: str | URL) -> URL:
+    # What is no URL may hold a password all the same, so it is not shown.
     try:
-        return make_url(url)
-    except ArgumentError:
-        # What is no URL may hold a password all the same, so it is not shown.
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
         raise StudyError(
             "a storage must be a database URL such as sqlite:///study.db, but got something else."
         ) from None
+    if "@" in (parsed.host or ""):
+        raise StudyError(
+            "a storage URL must have one @ before its host, but has more. "
+            "Write @ in a user's name or password as %40, and / as %2F."
+        )
+    return parsed
 
 
 @contextmanager

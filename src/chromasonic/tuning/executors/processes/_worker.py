@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
@@ -106,15 +106,27 @@ class Worker:
             while self._connection.poll():
                 yield self._connection.recv()
 
-    def memory_in_use(self) -> int:
-        """Bytes of resident memory, those of its own children included."""
-        used = 0
-        with suppress(psutil.Error):
+    def memory_above(self, limit: int) -> int | None:
+        """Bytes of memory that it and its own children use; None if that is at most the limit.
+
+        What forked processes share is counted once, where the system can tell (Linux).
+        """
+        processes = self._process_tree()
+        resident = sum(_bytes(process, _resident) for process in processes)
+        # Proportional memory is slow to read, and never more than resident memory.
+        used = (
+            sum(_bytes(process, _proportional) for process in processes)
+            if resident > limit
+            else resident
+        )
+        return used if used > limit else None
+
+    def _process_tree(self) -> list[psutil.Process]:
+        try:
             process = psutil.Process(self._process.pid)
-            for each in (process, *process.children(recursive=True)):
-                with suppress(psutil.Error):
-                    used += each.memory_info().rss
-        return used
+            return [process, *process.children(recursive=True)]
+        except psutil.Error:
+            return []
 
     def cause_of_death(self) -> tuple[Ending, str]:
         """Ending of the trial of a dead child."""
@@ -201,6 +213,24 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
+
+
+def _bytes(process: psutil.Process, measure: Callable[[psutil.Process], int]) -> int:
+    """A measure of a process's memory; 0 if it has ended."""
+    try:
+        return measure(process)
+    except psutil.Error:
+        return 0
+
+
+def _resident(process: psutil.Process) -> int:
+    return int(process.memory_info().rss)
+
+
+def _proportional(process: psutil.Process) -> int:
+    if sys.platform != "linux":
+        return _resident(process)
+    return int(process.memory_full_info().pss)
 
 
 def _oom_kills() -> int:

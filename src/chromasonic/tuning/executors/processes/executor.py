@@ -60,7 +60,7 @@ class ProcessExecutor:
         threads: CPU threads of a trial.
         gpus: Names of GPUs, as in `CUDA_VISIBLE_DEVICES`; the slots share them in turn, so that
             each sees one only. Empty: the children see what this process sees.
-        memory_limit: Bytes of resident memory that a trial may use; None for no limit.
+        memory_limit: Bytes of memory that a trial may use; None for no limit.
 
     Raises:
         ExecutorError: The objective cannot be sent to another process.
@@ -238,7 +238,7 @@ class ProcessExecutor:
             return events
         self._next_look = time.monotonic() + LOOK_EVERY_S
         for worker in self._present():
-            if worker.task is None or (used := worker.memory_in_use()) <= limit:
+            if worker.task is None or (used := worker.memory_above(limit)) is None:
                 continue
             reason = f"used {_megabytes(used)} of memory; the limit is {_megabytes(limit)}"
             if not worker.must_stop:
