@@ -3,6 +3,7 @@ import ctypes
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import psutil
 import pytest
 
@@ -508,6 +510,118 @@ def test_memory_that_forked_processes_share_counts_once(open_executor):
 
     (*_, end) = run(open_executor(objective, memory_limit=350_000_000), task(0))
     assert end.ending is Ending.COMPLETED
+
+
+# Messages
+
+
+class Bomb(float):
+    """A number that ends the process that unpickles it."""
+
+    def __reduce__(self):
+        return os._exit, (3,)
+
+
+def test_a_metric_travels_as_a_plain_number_and_runs_nothing(open_executor):
+    def objective(params):
+        yield Epoch(Bomb(1.5), Bomb(2.5), {"accuracy": Bomb(0.5), "nan": float("nan")})
+
+    executor = open_executor(objective)
+    executor.submit(task(0))
+    _, epoch, end = hear(executor, last_events)
+    assert end.ending is Ending.COMPLETED
+    assert (epoch.row.loss, epoch.row.train_loss) == (1.5, 2.5)
+    assert type(epoch.row.metrics["accuracy"]) is float
+    assert np.isnan(epoch.row.metrics["nan"])
+
+
+def write_into_the_pipe(content):
+    """Writes where the reports of the child go, which are its only socket."""
+    for handle in range(3, 256):
+        try:
+            is_socket = stat.S_ISSOCK(os.fstat(handle).st_mode)
+        except OSError:
+            continue
+        while is_socket and content:
+            content = content[os.write(handle, content) :]
+
+
+NONSENSE = {
+    "a word": b"hello\n",
+    "no text": b"\xff\x00\n",
+    "a pickle": b"cos\n_exit\n(I3\ntR.\n",
+    "another kind": b'["Winner", {}]\n',
+    "a row of other types": b'["EpochEnded", {"number": 1, "row": {"epoch": "1", "loss": []}}]\n',
+    "a report on another trial": b'["TrialEnded", {"number": 0, "ending": "completed"}]\n',
+    "an ending that there is not": b'["TrialEnded", {"number": 1, "ending": "won"}]\n',
+    "brackets without end": b"[" * 200_000 + b"\n",
+    "a line without end": b"x" * 20_000_000,
+}
+
+
+@pytest.mark.parametrize("kind", NONSENSE)
+def test_what_is_no_report_fails_its_trial_alone(open_executor, kind):
+    def objective(params, trial):
+        yield from tells_its_process(params, trial)
+        if trial.number == 1:
+            write_into_the_pipe(NONSENSE[kind])
+            time.sleep(HANGING_S)
+
+    executor = open_executor(objective)
+    first = metric(executor, task(0), "pid")
+    (end,) = run(executor, task(1))
+    assert end.ending is Ending.FAILED
+    assert end.reason.startswith("the process of the trial sent what is no report: ")
+    assert metric(executor, task(2), "pid") != first
+
+
+@pytest.mark.parametrize("holds_on", [False, True])
+def test_half_a_report_of_a_child_that_is_killed_is_not_waited_for(open_executor, holds_on):
+    def objective(params, trial):
+        yield from tells_its_process(params, trial)
+        if trial.number == 1:
+            write_into_the_pipe(b'["EpochEnded", {"number": 1, "ro')
+            if holds_on and os.fork() == 0:
+                # Out of the group that is killed, with the pipe open.
+                os.setsid()
+                time.sleep(5)
+                os._exit(0)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    executor = open_executor(objective)
+    first = metric(executor, task(0), "pid")
+    (end,) = run(executor, task(1))
+    assert end.ending is Ending.KILLED
+    assert metric(executor, task(2), "pid") != first
+
+
+def test_half_a_report_of_a_child_that_is_suspended_holds_nobody_up(open_executor):
+    def objective(params, trial):
+        yield from tells_its_process(params, trial)
+        if trial.number == 0:
+            write_into_the_pipe(b'["EpochEnded", {"number": 0, "ro')
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    executor = open_executor(objective, slots=2)
+    executor.submit(task(0))
+    hear(executor, has_epoch(1))
+    for number in range(1, 4):
+        (end,) = run(executor, task(number))
+        assert end == TrialEnded(number, Ending.COMPLETED)
+    executor.kill(0)
+
+
+def test_a_long_message_to_a_suspended_child_holds_nobody_up(open_executor):
+    executor = open_executor(tells_its_process)
+    first = metric(executor, task(0), "pid")
+    psutil.Process(first).suspend()
+    long = Task(Trial(1, 42, None), {"text": "x" * 5_000_000}, [], None)
+    started = time.monotonic()
+    executor.submit(long)
+    assert time.monotonic() - started < HANGING_S / 4
+    events = hear(executor, last_events)
+    assert events[-1] == TrialEnded(1, Ending.COMPLETED)
+    assert next(e for e in events if isinstance(e, EpochEnded)).row.metrics["pid"] != first
 
 
 # Trials that hang

@@ -3,10 +3,13 @@
 import multiprocessing
 import os
 import signal
+import socket
+import struct
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,6 +17,7 @@ from typing import Any
 import psutil
 
 from chromasonic.tuning.endings import Ending
+from chromasonic.tuning.executors.processes._reports import Report, ReportError, ReportReader
 from chromasonic.tuning.executors.processes.child import Command, TrialCommand, serve
 from chromasonic.tuning.executors.protocol import Task
 
@@ -28,6 +32,9 @@ BEGIN_WITHIN_S = 30.0
 
 STOP_WITHIN_S = 10.0
 """Time that a trial has to clean up after the command to stop."""
+
+SEND_WITHIN_S = 1
+"""Time in which a child has to read some of a message that its pipe cannot hold."""
 
 FROM_OUTSIDE = {"SIGKILL", "SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT"}
 """Signals from outside; all others come from the process itself."""
@@ -56,6 +63,8 @@ class Worker:
         with _without_main(), _without_ctrl_c():
             self._process.start()
         theirs.close()
+        _limit_sending(self._connection)
+        self._reader = ReportReader(self._connection)
         self._oom_kills = _oom_kills()
         self._dismissed_at: float | None = None
         self._deadline = time.monotonic() + START_WITHIN_S
@@ -100,11 +109,18 @@ class Worker:
             self._deadline = time.monotonic() + STOP_WITHIN_S
         self._send(command)
 
-    def messages(self) -> Iterator[Any]:
-        """Reports since the last call."""
+    def reports(self) -> Iterator[Report]:
+        """Reports since the last call.
+
+        Raises:
+            ReportError: Its pipe holds something else, or a report on another trial.
+        """
         with suppress(EOFError, OSError):
-            while self._connection.poll():
-                yield self._connection.recv()
+            for report in self._reader.read():
+                number = getattr(report, "number", None)
+                if number is not None and (self.task is None or number != self.task.number):
+                    raise ReportError(f"a report on trial {number}")
+                yield report
 
     def memory_above(self, limit: int) -> int | None:
         """Bytes of memory that it and its own children use; None if that is at most the limit.
@@ -176,9 +192,13 @@ class Worker:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def _send(self, message: object) -> None:
-        # The next poll finds out that it is dead.
-        with suppress(OSError):
+        try:
             self._connection.send(message)
+        except BlockingIOError:
+            self._deadline = time.monotonic()
+        except OSError:
+            # The next poll finds out that it is dead.
+            return
 
 
 @contextmanager
@@ -206,6 +226,14 @@ def _without_ctrl_c() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _limit_sending(connection: Connection) -> None:
+    """Lets a message to a child that does not read fail, with BlockingIOError, in the end."""
+    if os.name == "posix":
+        with socket.socket(fileno=os.dup(connection.fileno())) as pipe:
+            limit = struct.pack("ll", SEND_WITHIN_S, 0)
+            pipe.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
 
 def _signal_name(number: int) -> str:

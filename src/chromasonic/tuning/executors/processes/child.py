@@ -20,6 +20,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from chromasonic.tuning.executors.processes._reports import Report
     from chromasonic.tuning.executors.protocol import Task
     from chromasonic.tuning.objective import Objective
 
@@ -46,32 +47,6 @@ class TrialCommand:
     number: int
 
 
-@dataclass(frozen=True)
-class Ready:
-    """A child is ready to run trials."""
-
-
-@dataclass(frozen=True)
-class TrialBegan:
-    """A child has taken a trial and begins it."""
-
-    number: int
-
-
-@dataclass(frozen=True)
-class LoadFailed:
-    """A child cannot load the objective."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class TrialStopped:
-    """A trial has ended by the parent's command."""
-
-    number: int
-
-
 def serve(connection: Connection, pickled: bytes, environment: Mapping[str, str]) -> None:
     """Runs trials until the parent closes the connection, or dies.
 
@@ -84,33 +59,41 @@ def serve(connection: Connection, pickled: bytes, environment: Mapping[str, str]
     _stand_alone(connection)
     commands = _Commands(connection)
     with suppress(BrokenPipeError, ConnectionResetError):  # The parent is gone.
+        from chromasonic.tuning.executors.processes._reports import (
+            Ready,
+            TrialBegan,
+            send_report,
+        )
+
         objective = _load(pickled, connection)
         if objective is None:
             return
-        connection.send(Ready())
+        send_report(connection, Ready())
         while (task := commands.next_task()) is not None:
-            connection.send(TrialBegan(task.number))
-            connection.send(_run(objective, task, connection, commands))
+            send_report(connection, TrialBegan(task.number))
+            send_report(connection, _run(objective, task, connection, commands))
 
 
 def _load(pickled: bytes, connection: Connection) -> "Objective | None":
     import cloudpickle
 
     from chromasonic.errors import one_line
+    from chromasonic.tuning.executors.processes._reports import LoadFailed, send_report
 
     try:
         objective: Objective = cloudpickle.loads(pickled)
     except Exception as error:  # noqa: BLE001 - the parent says what is wrong
-        connection.send(LoadFailed(one_line(error)))
+        send_report(connection, LoadFailed(one_line(error)))
         return None
     return objective
 
 
 def _run(
     objective: "Objective", task: "Task", connection: Connection, commands: "_Commands"
-) -> object:
-    """Runs one trial and returns the last message to the parent."""
+) -> "Report":
+    """Runs one trial and returns its last report to the parent."""
     from chromasonic.tuning.executors._trial_run import TrialRun
+    from chromasonic.tuning.executors.processes._reports import TrialStopped, send_report
     from chromasonic.tuning.executors.protocol import TrialEnded, TrialPaused
 
     run = TrialRun(objective, task, commands.breakable)
@@ -119,7 +102,7 @@ def _run(
             event = run.step()
             if isinstance(event, TrialEnded | TrialPaused):
                 return event
-            connection.send(event)
+            send_report(connection, event)
             match commands.answer(wait=task.waits):
                 case Command.STOP:
                     return TrialStopped(task.number)

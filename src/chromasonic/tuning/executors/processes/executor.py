@@ -9,16 +9,18 @@ from typing import Any
 from chromasonic.errors import ExecutorError
 from chromasonic.tuning.endings import Ending
 from chromasonic.tuning.executors._sending import pickled_objective
-from chromasonic.tuning.executors.processes._worker import Worker
-from chromasonic.tuning.executors.processes.child import (
-    Command,
+from chromasonic.tuning.executors.processes._reports import (
     LoadFailed,
     Ready,
+    Report,
+    ReportError,
     TrialBegan,
-    TrialCommand,
     TrialStopped,
 )
+from chromasonic.tuning.executors.processes._worker import Worker
+from chromasonic.tuning.executors.processes.child import Command, TrialCommand
 from chromasonic.tuning.executors.protocol import (
+    EpochEnded,
     Event,
     Task,
     TrialEnded,
@@ -175,39 +177,48 @@ class ProcessExecutor:
     def _events_of(self, worker: Worker) -> list[Event]:
         """Events of a child for the driver; a dead one has the ending of its trial."""
         events: list[Event] = []
-        for message in worker.messages():
-            match message:
-                case Ready():
-                    worker.is_ready = self._has_ever_started = True
-                    self._failed_starts[self._workers.index(worker)] = 0
-                case TrialBegan(number):
-                    worker.has_begun = True
-                    if not worker.must_stop:
-                        events.append(TrialStarted(number))
-                case LoadFailed(reason):
-                    raise ExecutorError(
-                        f"a worker process must be able to load the objective, but: {reason}. "
-                        "Put what it needs into a module that can be imported everywhere."
-                    )
-                case TrialStopped():
-                    worker.task = None
-                case _ if worker.must_stop:
-                    # It has run on until the command arrived.
-                    if isinstance(message, TrialEnded | TrialPaused):
-                        worker.task = None
-                case _:
-                    events.append(message)
-                    if isinstance(message, TrialEnded | TrialPaused):
-                        worker.task = None
-                    if isinstance(message, TrialEnded) and not message.ending.finished:
-                        worker.dismiss()
-                        self._replace(worker)
+        try:
+            for report in worker.reports():
+                self._take_report(worker, report, events)
+        except ReportError as error:
+            if worker in self._workers:
+                reason = f"the process of the trial sent what is no report: {error}"
+                events += self._give_up(worker, Ending.FAILED, reason)
         if worker.is_dead and worker in self._workers:
-            events += self._on_worker_exit(worker)
+            events += self._give_up(worker, *worker.cause_of_death())
         return events
 
-    def _on_worker_exit(self, worker: Worker) -> list[Event]:
-        ending, reason = worker.cause_of_death()
+    def _take_report(self, worker: Worker, report: Report, events: list[Event]) -> None:
+        """Notes a report of a child, and adds what the driver must know to the events."""
+        match report:
+            case Ready():
+                worker.is_ready = self._has_ever_started = True
+                self._failed_starts[self._workers.index(worker)] = 0
+            case TrialBegan(number):
+                worker.has_begun = True
+                if not worker.must_stop:
+                    events.append(TrialStarted(number))
+            case LoadFailed(reason):
+                raise ExecutorError(
+                    f"a worker process must be able to load the objective, but: {reason}. "
+                    "Put what it needs into a module that can be imported everywhere."
+                )
+            case TrialStopped():
+                worker.task = None
+            case TrialEnded() | TrialPaused() if worker.must_stop:
+                # It has run on until the command arrived.
+                worker.task = None
+            case TrialEnded() | TrialPaused():
+                worker.task = None
+                events.append(report)
+                if isinstance(report, TrialEnded) and not report.ending.finished:
+                    worker.dismiss()
+                    self._replace(worker)
+            case EpochEnded() if not worker.must_stop:
+                events.append(report)
+
+    def _give_up(self, worker: Worker, ending: Ending, reason: str) -> list[Event]:
+        """Kills a child; its trial has this ending, unless it was commanded to stop."""
         task, must_stop = worker.task, worker.must_stop
         if not worker.is_ready:
             self._count_failed_start(worker, reason)
