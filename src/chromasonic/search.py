@@ -82,7 +82,7 @@ def run_search(
                     **dict(run.settings),
                 },
                 cancelled=cancellations.take,
-                require_lease=session.require_lease,
+                require_study=session.require_study,
             )
             stopped_by = driver.run()
         result = read_result(study, stopped_by)

@@ -65,7 +65,8 @@ class Driver:
         checkpoints: The folder that keeps a folder of checkpoints for each unfinished trial.
         settings: Stored with each trial: settings that may differ from run to run.
         cancelled: Returns the numbers of trials that the user wants to end.
-        require_lease: Raises StudyInUse if another driver holds the study.
+        require_study: Raises StudyInUse if another driver holds the study, and StudyError if its
+            files are no longer there.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class Driver:
         checkpoints: Path | None = None,
         settings: Mapping[str, Any] | None = None,
         cancelled: Callable[[], set[int]] = set,
-        require_lease: Callable[[], None] = lambda: None,
+        require_study: Callable[[], None] = lambda: None,
     ) -> None:
         self._study = study
         self._budget = budget
@@ -94,7 +95,7 @@ class Driver:
         self._checkpoints = CheckpointFolders(checkpoints, identity(study))
         self._setbacks = Setbacks(study, self._checkpoints, self._rules)
         self._cancelled = cancelled
-        self._require_lease = require_lease
+        self._require_study = require_study
         n_given = n_trials_from_earlier(study)
         n_slots = executor.slots if self._rules.deterministic else None
         self._visibility = Visibility(n_slots, n_given)
@@ -269,7 +270,7 @@ class Driver:
         """Ends trials that have exceeded a limit or that the user has cancelled."""
         if not self._running.is_check_due():
             return
-        self._require_lease()
+        self._require_study()
         for number in self._cancelled() & self._running.keys():
             self._kill(number, Ending.CANCELLED, "cancelled by the user")
         for number, reason in self._running.exceeded_limit().items():

@@ -25,6 +25,7 @@ from chromasonic.tuning.sampling.by_name import choose_sampler, sampler_name
 from chromasonic.tuning.search_folder import RESULTS_FILE, STUDY_FILE, SearchFolder
 from chromasonic.tuning.seeds import derive_seed
 from chromasonic.tuning.storage.driver_storage import DriverStorage
+from chromasonic.tuning.storage.in_place import FilesInPlace
 from chromasonic.tuning.storage.lease import Lease, lease_url
 from chromasonic.tuning.storage.opening import (
     close_storage,
@@ -107,13 +108,14 @@ class Session:
         study: The study; its storage outlives a database that goes away for a while.
         seed: Of everything random.
         retry: Waits for the database.
-        require_lease: Raises StudyInUse if another driver has taken over.
+        require_study: Raises StudyInUse if another driver has taken over, and StudyError if the
+            files of the study are no longer there.
     """
 
     study: optuna.Study
     seed: int
     retry: Retry
-    require_lease: Callable[[], None]
+    require_study: Callable[[], None]
 
     def give_up_when(self, wanted: Callable[[], bool]) -> None:
         """Ends the wait for a database that is away as soon as `wanted` says so."""
@@ -131,12 +133,14 @@ def open_session(
         on_warning: Told in one line what must be waited for, such as a database that is away.
 
     Raises:
-        StudyError: It cannot be opened, is in use, or was started with something else.
+        StudyError: It cannot be opened, is in use, or was started with something else; or, at the
+            end of the block, trials that were written are not there.
     """
     url = plan.storage or _own_storage(plan.output_dir)
+    locks = _locks(plan, url)
     with ExitStack() as stack:
         stack.enter_context(_quiet_optuna())
-        stack.enter_context(sole_driver(*_locks(plan, url)))
+        stack.enter_context(sole_driver(*locks))
         # While SQLite itself waits nobody hears Ctrl-C; Retry waits in short naps.
         opened = open_storage(url, sqlite_timeout_s=1.0)
         stack.callback(close_storage, opened)
@@ -166,7 +170,15 @@ def open_session(
         set_attribute(
             study, "description", {**identity, **plan.description, **describe_earlier(study)}
         )
-        yield Session(study, seed, retry, lease.require if lease else lambda: None)
+        files = FilesInPlace(None if isinstance(url, BaseStorage) else sqlite_file(url), locks)
+
+        def require_study() -> None:
+            files.require()
+            if lease is not None:
+                lease.require()
+
+        yield Session(study, seed, retry, require_study)
+        files.require_trials(study.study_name, len(study.get_trials(deepcopy=False)))
 
 
 def _check_earlier(earlier: object) -> None:
