@@ -57,7 +57,7 @@ class StoredSource(Struct):
 
 
 class StoredDescription(Struct, kw_only=True):
-    """What was searched, as a study and a results file have it; there may be more."""
+    """Description of a search in a study or a results file; there may be more."""
 
     study_name: str = ""
     seed: Annotated[int, Meta(ge=0)] | None = None
@@ -97,7 +97,7 @@ class StoredStudy(Struct):
 
 
 class StoredSetback(Struct):
-    """How often a setback has hit a trial, and its last saved epoch then."""
+    """Number of setbacks of one kind of a trial, and its last saved epoch then."""
 
     times: Count
     epoch: Count
@@ -115,7 +115,7 @@ class StoredAttributes(Struct):
 
 
 class StoredEarlier(Struct):
-    """What a study says of the earlier search that it has started from."""
+    """Account of the earlier search that a study has started from."""
 
     identity: Identity | None
     study_name: str | None

@@ -283,8 +283,7 @@ def test_searches_that_start_at_once_on_a_fresh_database_all_make_their_tables(p
         optuna.create_study(storage=storage, study_name=f"study {number}")
         close_storage(storage)
 
-    # Optuna drops a storage that cannot make its tables, with its connection.
-    with dropped_connections(), ThreadPoolExecutor(6) as pool:
+    with ThreadPoolExecutor(6) as pool:
         list(pool.map(create, range(6)))
     storage = open_storage(postgresql_url)
     assert len(optuna.get_all_study_names(storage)) == 6

@@ -76,7 +76,7 @@ class FilesInPlace:
 
 @dataclass(frozen=True)
 class _State:
-    """What tells a file from another in its place."""
+    """Identity and size of a file."""
 
     identity: tuple[int, int] | None
     size: int

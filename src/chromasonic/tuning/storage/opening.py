@@ -78,15 +78,19 @@ def open_storage(
 
 
 def _open_server(url: URL) -> RDBStorage:
+    options = server_engine_kwargs(url)
     for attempt in range(1, MOST_ATTEMPTS + 1):
         try:
-            return RDBStorage(_shown_in_full(url), engine_kwargs=server_engine_kwargs(url))
+            # Optuna drops the engine of a storage that cannot make its tables; without a pool
+            # that leaves no connection open.
+            RDBStorage(_shown_in_full(url), engine_kwargs={**options, "poolclass": NullPool})
+            break
         except (IntegrityError, ProgrammingError):
             # Another search makes the tables at the same moment.
             if attempt == MOST_ATTEMPTS:
                 raise
             time.sleep(0.1 * attempt)
-    raise AssertionError  # the loop returns or raises
+    return RDBStorage(_shown_in_full(url), engine_kwargs=options)
 
 
 def close_storage(storage: BaseStorage) -> None:

@@ -55,7 +55,7 @@ KINDS = {kind.__name__: kind for kind in get_args(Report)}
 
 
 class ReportError(Exception):
-    """What came over the pipe of a child is no report."""
+    """Something came over the pipe of a child that is no report."""
 
 
 def send_report(connection: Connection, report: Report) -> None:
