@@ -141,7 +141,7 @@ def open_session(
     with ExitStack() as stack:
         stack.enter_context(_quiet_optuna())
         stack.enter_context(sole_driver(*locks))
-        # While SQLite itself waits nobody hears Ctrl-C; Retry waits in short naps.
+        # Ctrl-C is not handled while SQLite itself waits; Retry waits in short steps.
         opened = open_storage(url, sqlite_timeout_s=1.0)
         stack.callback(close_storage, opened)
         lease = None

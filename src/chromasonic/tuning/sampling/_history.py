@@ -87,7 +87,7 @@ class History:
         running = [t for t in unread if t.state is TrialState.RUNNING and t.number != number]
         return Snapshot(
             self._ended,
-            [self._told(trial) for trial in running],
+            [self._trial_data(trial) for trial in running],
             self._ranges.asked,
             self._ranges.newest(),
             self._ranges.moving(),
@@ -100,17 +100,17 @@ class History:
         while self._n_first_read in self._read:
             self._n_first_read += 1
         for trial in filter(has_ended, ended):
-            told = self._told(trial)
-            self._ended.append(told)
-            self._constraints |= told.constraints.keys()
+            data = self._trial_data(trial)
+            self._ended.append(data)
+            self._constraints |= data.constraints.keys()
             self._ranges.see(trial.number, trial.distributions)
-            self._n_whole += told.came_to_its_end
-            for name in told.internal:
-                self._times[name] = self._times.get(name, 0) + told.came_to_its_end
+            self._n_whole += data.came_to_its_end
+            for name in data.internal:
+                self._times[name] = self._times.get(name, 0) + data.came_to_its_end
         if ended:
-            self._ended.sort(key=lambda told: told.number)
+            self._ended.sort(key=lambda data: data.number)
 
-    def _told(self, trial: FrozenTrial) -> TrialData:
+    def _trial_data(self, trial: FrozenTrial) -> TrialData:
         asked = trial.distributions
         internal = {name: d.to_internal_repr(trial.params[name]) for name, d in asked.items()}
         outcome = _OUTCOMES.get(trial.state)

@@ -210,7 +210,7 @@ class DriverStorage(ForwardingStorage):
         self._trials[study_id].append(trial)
 
     def _change(self, trial_id: int, change: Callable[[FrozenTrial], None]) -> None:
-        """Changes a copy: whoever was given the trial before keeps what he was given."""
+        """Replaces a trial by a changed copy; trials returned before stay as they were."""
         if trial_id in self._places:
             study_id, number = self._places[trial_id]
             changed = copy.copy(self._trials[study_id][number])

@@ -96,7 +96,7 @@ class Retry:
             ) from error
 
     def _warn(self, error: Exception) -> None:
-        # Who has given up once is not told again by what is tidied up afterwards.
+        # After giving up, calls that tidy up do not warn again.
         if not self._gave_up:
             self.on_warning(
                 f"the storage {self._name} is away ({describe(error)}): "
@@ -116,5 +116,5 @@ class Retry:
                 ) from error
             if now >= ends_at:
                 return
-            # In short naps, as a signal does not end a sleep.
+            # Short sleeps, as a signal does not end a long one.
             self._sleep(min(LONGEST_SLEEP_S, ends_at - now))
