@@ -28,9 +28,9 @@ check: .venv/installed-dev
 	$(PYTEST)
 	$(BIN)/sphinx-build --quiet --fail-on-warning --fresh-env docs docs/_build
 
-# Two hundred faults at random moments; what was injected is written down.
+# Three hundred faults at random moments; what was injected is written down.
 faults: .venv/installed-dev
-	$(PYTEST) tests/faults --injections 200 -q --faults-log tests/faults/log.txt
+	$(PYTEST) tests/faults --injections 300 -q --faults-log tests/faults/log.txt
 
 format: .venv/installed-dev
 	$(BIN)/ruff format .

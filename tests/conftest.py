@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -208,6 +209,21 @@ class PostgreSQL:
         psutil.wait_procs(family[:-1])
         self._process.wait()
         self._process = None
+
+    @contextmanager
+    def silent(self):
+        """Lets the server accept and never answer while the block runs."""
+        family = [psutil.Process(self._process.pid)]
+        family += family[0].children()
+        try:
+            # The first one last: it starts a process for whoever connects.
+            for process in reversed(family):
+                process.suspend()
+            yield
+        finally:
+            for process in family:
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
 
     def restart(self):
         self.stop()

@@ -1,3 +1,4 @@
+import copy
 import math
 import random
 import sqlite3
@@ -12,6 +13,7 @@ from optuna.trial import TrialState
 
 from chromasonic.bayesopt import Float, Space
 from chromasonic.errors import ExecutorError
+from chromasonic.tuning._ledger import Ledger
 from chromasonic.tuning._pruners import PRUNERS
 from chromasonic.tuning.driver import Driver
 from chromasonic.tuning.endings import Ending
@@ -368,6 +370,29 @@ def test_a_search_stopped_after_any_trial_goes_on_as_if_it_had_not_been(
         parts.run(falling, stop)
         parts.run(falling, 14)
         assert parts.outcome == whole.outcome, f"stopped after {stop} trials"
+
+
+@pytest.mark.parametrize("pruner", PRUNERS)
+def test_a_kill_between_a_verdict_and_its_record_changes_no_verdict(
+    make_search, falling, monkeypatch, pruner
+):
+    left_behind = []
+
+    def end(ledger, *arguments, **options):
+        left_behind.append(copy.deepcopy(whole.storage))
+        return truly_end(ledger, *arguments, **options)
+
+    truly_end = Ledger.end
+    whole = make_search(pruner=pruner)
+    with monkeypatch.context() as patched:
+        patched.setattr(Ledger, "end", end)
+        whole.run(falling, 14)
+    assert len(left_behind) == 14
+    for number, storage in enumerate(left_behind):
+        killed = make_search(pruner=pruner)
+        killed.storage = storage
+        killed.run(falling, 14)
+        assert killed.outcome == whole.outcome, f"killed as trial {number} ended"
 
 
 def test_every_trial_has_a_seed_of_its_own_that_stays(make_search):

@@ -1,6 +1,10 @@
+import os
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
-from chromasonic.tuning.files import replace_folder, write_text, write_whole
+from chromasonic.tuning.files import replace_folder, sweep_unfinished, write_text, write_whole
 
 
 def test_text_is_written_as_utf8_and_folders_are_made(tmp_path):
@@ -56,3 +60,28 @@ def test_a_folder_is_replaced_whole(tmp_path):
         replace_folder(folder, new)
         assert [path.name for path in folder.iterdir()] == [content]
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_many_writers_at_once_leave_one_whole_file(tmp_path):
+    file = tmp_path / "report.txt"
+    texts = [str(number) * 100_000 for number in range(8)]
+    with ThreadPoolExecutor(8) as writers:
+        for _ in range(20):
+            list(writers.map(lambda text: write_text(file, text), texts))
+            assert file.read_text() in texts
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_what_killed_writers_have_left_is_swept_and_nothing_else(tmp_path):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "file").touch()
+    kept = {f".unfinished-{os.getpid()}-a-x", ".unfinished-none-x", "outside"}
+    for name in {f".unfinished-{ended.pid}-report.txt-x", *kept} - {"outside"}:
+        (tmp_path / name).mkdir()
+    link = tmp_path / f".unfinished-{ended.pid}-link-x"
+    link.symlink_to(tmp_path / "outside")
+    sweep_unfinished(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {*kept, link.name}
+    assert (tmp_path / "outside" / "file").exists()

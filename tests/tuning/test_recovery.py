@@ -4,12 +4,14 @@ from optuna.trial import TrialState
 
 from chromasonic.tuning._recovery import (
     BAD_CHECKPOINT,
+    IN_USED_PROCESS,
     MOST_TIMES,
     OUT_OF_MEMORY,
     SEARCH_DIED,
     Setbacks,
 )
 from chromasonic.tuning.endings import Ending
+from chromasonic.tuning.executors.protocol import TrialEnded
 from chromasonic.tuning.learning_curve import EpochRow
 from chromasonic.tuning.records import record_of
 from chromasonic.tuning.rules import TrialRules
@@ -120,7 +122,8 @@ MISFORTUNES = {
 def retry_reason(study, kind, **rules):
     """The reason why trial 0, which has begun from a checkpoint, is tried again after that."""
     running = RunningTrial(study.trials[0], [EpochRow(1, 1.0)])
-    return setbacks(study, **rules).register(running, MISFORTUNES[kind], kind)
+    event = TrialEnded(0, MISFORTUNES[kind], kind)
+    return setbacks(study, **rules).register(running, event)
 
 
 def test_each_kind_of_setback_counts_for_itself(study):
@@ -154,7 +157,7 @@ def test_a_checkpoint_that_could_not_be_continued_is_discarded(study):
     checkpoints = SavedEpochs(1)
     running = RunningTrial(study.trials[0], [EpochRow(1, 1.0)])
     of_study = Setbacks(study, checkpoints, TrialRules())
-    reason = of_study.register(running, Ending.FAILED, "KeyError: 'lstm'")
+    reason = of_study.register(running, TrialEnded(0, Ending.FAILED, "KeyError: 'lstm'"))
     assert reason == f"{BAD_CHECKPOINT} (KeyError: 'lstm')"
     assert checkpoints.discarded == [0]
 
@@ -163,4 +166,20 @@ def test_a_trial_that_fails_after_an_epoch_of_its_own_has_failed(study):
     study.ask()
     running = RunningTrial(study.trials[0], [EpochRow(1, 1.0)])
     running.add(EpochRow(2, 0.5))
-    assert setbacks(study).register(running, Ending.FAILED, "KeyError: 'lstm'") is None
+    event = TrialEnded(0, Ending.FAILED, "KeyError: 'lstm'")
+    assert setbacks(study).register(running, event) is None
+
+
+@pytest.mark.parametrize("ending", [Ending.FAILED, Ending.OUT_OF_MEMORY])
+def test_an_end_in_a_process_that_others_have_used_is_believed_the_second_time(study, ending):
+    study.ask()
+    event = TrialEnded(0, ending, "no room", in_used_process=True)
+
+    def register(on_oom="retry"):
+        running = RunningTrial(study.trials[0], [])
+        running.add(EpochRow(1, 0.5))
+        return setbacks(study, on_oom=on_oom).register(running, event)
+
+    assert register() == f"{IN_USED_PROCESS} (no room)"
+    assert setbacks(study).had(study.trials[0], IN_USED_PROCESS)
+    assert register(on_oom="fail") is None

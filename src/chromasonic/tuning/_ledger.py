@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from chromasonic.bayesopt import Space
 from chromasonic.tuning._deterministic_view import VisibleStudy
-from chromasonic.tuning._optuna_private import storage_of, study_id_of, trial_id_of
+from chromasonic.tuning._optuna_private import RUNG, storage_of, study_id_of, trial_id_of
 from chromasonic.tuning.distributions import suggest_params
 from chromasonic.tuning.endings import Ending
 from chromasonic.tuning.learning_curve import (
@@ -23,6 +23,7 @@ from chromasonic.tuning.learning_curve import (
 from chromasonic.tuning.records import TrialRecord, has_ended, record_of
 from chromasonic.tuning.running_trials import RunningTrial
 from chromasonic.tuning.scheduling import Curves
+from chromasonic.tuning.storage.driver_storage import DriverStorage
 from chromasonic.tuning.study import PREFIX, attribute, set_attribute
 
 LARGEST_SHARE_OF_TIME = 0.02
@@ -111,6 +112,30 @@ class Ledger:
             )
         self._set_attributes(trial_id, settings=self._settings)
         return self._storage.get_trial(trial_id)
+
+    def forget_rungs(self, number: int, rows: Sequence[EpochRow]) -> None:
+        """Forgets what halving pruners noted of a trial after it had come this far.
+
+        A trial that goes on from an earlier epoch, or whose last verdict is asked for again, is
+        then judged as if it had never gone further.
+
+        Args:
+            number: The trial.
+            rows: The epochs that it goes on from.
+        """
+        trial_id = self._ids[number]
+        attributes = self._storage.get_trial_system_attrs(trial_id)
+        losses = iter([row.loss for row in rows[:-1]])
+        rung = 0
+        # A rung holds the loss of the epoch at which it was reached; the epochs go up.
+        while (key := f"{RUNG}{rung}") in attributes and attributes[key] in losses:
+            rung += 1
+        late = set()
+        while (key := f"{RUNG}{rung}") in attributes:
+            late.add(key)
+            rung += 1
+        if late and isinstance(self._storage, DriverStorage):
+            self._storage.forget_system_attrs(trial_id, late)
 
     def store_curve(self, running: RunningTrial) -> None:
         """Stores the learning curve of a running trial, where that costs little."""

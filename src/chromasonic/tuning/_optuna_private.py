@@ -4,6 +4,9 @@ from optuna.storages import BaseStorage, _CachedStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
+RUNG = "completed_rung_"
+"""System attributes, with a number from 0, in which halving pruners keep the value at a rung."""
+
 
 def storage_of(study: Study) -> BaseStorage:
     """The storage of a study."""

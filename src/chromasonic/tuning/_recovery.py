@@ -6,6 +6,7 @@ from optuna.trial import FrozenTrial, TrialState
 from chromasonic.tuning._checkpoints import CheckpointFolders
 from chromasonic.tuning._optuna_private import storage_of, trial_id_of
 from chromasonic.tuning.endings import Ending
+from chromasonic.tuning.executors.protocol import TrialEnded
 from chromasonic.tuning.rules import TrialRules
 from chromasonic.tuning.running_trials import RunningTrial
 from chromasonic.tuning.study import PREFIX, attribute
@@ -13,11 +14,12 @@ from chromasonic.tuning.study import PREFIX, attribute
 SEARCH_DIED = "the search died while this trial ran"
 OUT_OF_MEMORY = "out of memory"
 BAD_CHECKPOINT = "its checkpoint could not be continued"
+IN_USED_PROCESS = "failed in a process that had run other trials"
 
 MOST_TIMES = 3
 """Largest number of setbacks of one kind in a row, without progress between."""
 
-MOST_TIMES_OF = {OUT_OF_MEMORY: 1, BAD_CHECKPOINT: 1}
+MOST_TIMES_OF = {OUT_OF_MEMORY: 1, BAD_CHECKPOINT: 1, IN_USED_PROCESS: 1}
 
 
 class Setbacks:
@@ -55,30 +57,34 @@ class Setbacks:
             self._storage.set_trial_user_attr(trial_id_of(trial), f"{PREFIX}reason", reason)
             self._storage.set_trial_state_values(trial_id_of(trial), TrialState.FAIL)
 
-    def register(self, running: RunningTrial, ending: Ending, reason: str) -> str | None:
+    def register(self, running: RunningTrial, event: TrialEnded) -> str | None:
         """Registers the setback of a trial that ended by misfortune.
 
         Args:
             running: The trial.
-            ending: The ending that its executor reports.
-            reason: One line more on that.
+            event: Its end, as its executor reports it.
 
         Returns:
             The reason why it is tried again; None where its ending stands.
         """
-        setback = self._setback_of(running, ending, reason)
+        setback = self._setback_of(running, event)
         if setback is None or not may_retry(setback, self._count(setback, running.frozen)):
             return None
         if setback is BAD_CHECKPOINT:
             self._checkpoints.discard(running.number)
-            return f"{BAD_CHECKPOINT} ({reason})"
-        return reason
+        if setback in (BAD_CHECKPOINT, IN_USED_PROCESS):
+            return f"{setback} ({event.reason})"
+        return event.reason
 
-    def _setback_of(self, running: RunningTrial, ending: Ending, reason: str) -> str | None:
+    def _setback_of(self, running: RunningTrial, event: TrialEnded) -> str | None:
+        ending = event.ending
+        is_own_fault = ending in (Ending.FAILED, Ending.OUT_OF_MEMORY)
+        if is_own_fault and event.in_used_process:
+            return IN_USED_PROCESS
         if ending is Ending.OUT_OF_MEMORY and self._rules.on_oom == "retry":
             return OUT_OF_MEMORY
         if ending in (Ending.KILLED, Ending.LOST):
-            return reason
+            return event.reason
         if ending is Ending.FAILED and running.n_rows_before > 0 and not running.made_progress:
             return BAD_CHECKPOINT
         return None

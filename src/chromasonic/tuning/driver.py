@@ -18,7 +18,7 @@ from chromasonic.tuning._checkpoints import CheckpointFolders
 from chromasonic.tuning._deterministic_view import VisibleStudy
 from chromasonic.tuning._earlier import n_trials_from_earlier
 from chromasonic.tuning._ledger import Ledger
-from chromasonic.tuning._recovery import OUT_OF_MEMORY, Setbacks
+from chromasonic.tuning._recovery import IN_USED_PROCESS, OUT_OF_MEMORY, Setbacks
 from chromasonic.tuning.budget import Budget, StopReason
 from chromasonic.tuning.endings import Ending
 from chromasonic.tuning.executors.protocol import (
@@ -139,6 +139,8 @@ class Driver:
         """Requeues and announces trials that a driver left when it died."""
         self._setbacks.recover()
         self._ledger = self._open_ledger()
+        for number in self._ledger.paused:
+            self._ledger.forget_rungs(number, self._checkpoints.latest(number)[1])
         for record in self._ledger.ended.values():
             if self._checkpoints.hold(record.number):
                 self._announce_end(record)
@@ -175,6 +177,7 @@ class Driver:
         frozen = self._ledger.begin(turn.number)
         number, params = frozen.number, attribute(frozen, "params")
         checkpoint, rows = self._checkpoints.latest(number)
+        self._ledger.forget_rungs(number, rows)
         running = RunningTrial(frozen, list(rows), turn.n_epochs)
         self._running.add(running)
         self._observers.on_trial_start(number, params)
@@ -187,8 +190,15 @@ class Driver:
             checkpoint,
             out_of_memory_before=self._setbacks.had(frozen, OUT_OF_MEMORY),
         )
-        folder = self._checkpoints.of(number)
-        self._running.submit(Task(trial, params, rows, folder, self._rules.deterministic))
+        task = Task(
+            trial,
+            params,
+            rows,
+            self._checkpoints.of(number),
+            waits=self._rules.deterministic,
+            needs_new_process=self._setbacks.had(frozen, IN_USED_PROCESS),
+        )
+        self._running.submit(task)
 
     # Listen, stop and tell
 
@@ -197,12 +207,12 @@ class Driver:
             case EpochEnded(warning=warning):
                 self._observers.warn(warning)
                 self._on_epoch(running, event)
-            case TrialEnded(_, ending, reason, log, warning):
+            case TrialEnded(warning=warning):
                 self._observers.warn(warning)
-                if self._register_setback(running, ending, reason):
+                if self._register_setback(running, event):
                     self._put_back(running)
                 else:
-                    self._end(running, ending, reason, log)
+                    self._end(running, event.ending, event.reason, event.log)
             case TrialPaused(warning=warning):
                 self._observers.warn(warning)
                 if not (running.pauses_by_plan or self._is_ending or self._budget.out_of_time):
@@ -240,12 +250,12 @@ class Driver:
             self._end(running, ending, reason)
         return verdict
 
-    def _register_setback(self, running: RunningTrial, ending: Ending, reason: str) -> bool:
+    def _register_setback(self, running: RunningTrial, event: TrialEnded) -> bool:
         """Registers the setback of a trial that ended by misfortune; True if it is tried again."""
-        if ending is Ending.KILLED and self._interrupt.requested:
+        if event.ending is Ending.KILLED and self._interrupt.requested:
             # Whoever ends the search may have ended all of its processes.
             return True
-        retry_reason = self._setbacks.register(running, ending, reason)
+        retry_reason = self._setbacks.register(running, event)
         if retry_reason is not None:
             self._observers.warn(f"trial {running.number} is tried again: {retry_reason}")
         return retry_reason is not None

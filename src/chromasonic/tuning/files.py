@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
+
 LARGEST_TEXT = 2**28
 """Bytes of the largest text file that is read, 256 MB."""
 
@@ -22,11 +24,21 @@ def unfinished_folder(beside: Path) -> Iterator[Path]:
     neither be read nor redirected by others. It is on the same file system as the path.
     """
     beside.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{beside.name}-", dir=beside.parent))
+    prefix = f"{_PREFIX}{os.getpid()}-{beside.name}-"
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=beside.parent))
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep_unfinished(folder: Path) -> None:
+    """Deletes what processes that were killed while they wrote have left in a folder."""
+    for path in folder.glob(f"{_PREFIX}*"):
+        pid = path.name.removeprefix(_PREFIX).partition("-")[0]
+        is_abandoned = pid.isdecimal() and not psutil.pid_exists(int(pid))
+        if is_abandoned and path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:

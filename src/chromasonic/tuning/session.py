@@ -19,7 +19,7 @@ from chromasonic.tuning._earlier import (
     take_over,
 )
 from chromasonic.tuning._pruners import choose_pruner
-from chromasonic.tuning.files import read_bounded_text
+from chromasonic.tuning.files import read_bounded_text, sweep_unfinished
 from chromasonic.tuning.records import MAXIMIZE, SearchResult, read_result
 from chromasonic.tuning.sampling.by_name import choose_sampler, sampler_name
 from chromasonic.tuning.search_folder import RESULTS_FILE, STUDY_FILE, SearchFolder
@@ -141,13 +141,17 @@ def open_session(
     with ExitStack() as stack:
         stack.enter_context(_quiet_optuna())
         stack.enter_context(sole_driver(*locks))
+        if plan.output_dir is not None:
+            sweep_unfinished(plan.output_dir)
         # Ctrl-C is not handled while SQLite itself waits; Retry waits in short steps.
-        opened = open_storage(url, sqlite_timeout_s=1.0)
+        retry = Retry(safe_url(url), on_warning=on_warning)
+        opened = open_storage(
+            url, sqlite_timeout_s=1.0, should_give_up=lambda: retry.should_give_up()
+        )
         stack.callback(close_storage, opened)
         lease = None
         if (server := lease_url(opened)) is not None:
             lease = stack.enter_context(Lease(server, plan.study_name, on_wait=on_warning))
-        retry = Retry(safe_url(url), on_warning=on_warning)
         storage = DriverStorage(opened, retry)
         before = newest_name(storage, plan.study_name)
         if plan.fresh and before is not None and plan.output_dir is not None:

@@ -521,3 +521,16 @@ def test_what_was_tried_before_a_parameter_was_held_constant_becomes_a_point():
     assert space.contains(space.with_constants({"x": 0.5, "c": 7}))
     # What is missing or unknown stays so.
     assert space.with_constants({"x": 2.0, "y": 1}) == {"x": 2.0, "y": 1}
+
+
+def test_fifty_thousand_choices_are_as_good_as_two():
+    # Comparing each with each would take ten minutes.
+    names = [f"c{i}" for i in range(50_000)]
+    assert Categorical(names).choices == tuple(names)
+    with pytest.raises(SpaceError, match="'c7' comes twice"):
+        Categorical([*names, "c7"])
+
+
+@pytest.mark.parametrize("pair", [[1, True], [0, False], [1, "1"], [None, "None"]])
+def test_values_of_different_types_are_different_choices(pair):
+    assert Categorical(pair).choices == tuple(pair)

@@ -6,6 +6,10 @@ A plan is an empty file `plan-<kind>-<calls>` in the folder $MISCHIEF: the first
 
 import ctypes
 import os
+import signal
+import stat
+import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -77,7 +81,69 @@ def leave():
     os._exit(7)
 
 
+kept = []
+
+
+def into_the_pipe(content):
+    """Writes where the reports of this process go, which are its only socket."""
+    for handle in range(3, 256):
+        try:
+            is_socket = stat.S_ISSOCK(os.fstat(handle).st_mode)
+        except OSError:
+            continue
+        while is_socket and content:
+            content = content[os.write(handle, content) :]
+
+
+def garbage():
+    into_the_pipe(b"neither a line of JSON\n nor")
+
+
+def half_killed():
+    into_the_pipe(b'["EpochEnded", {"number": ')
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def half_suspended():
+    into_the_pipe(b'["EpochEnded", {"number": ')
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def leak_memory():
+    kept.append(os.urandom(200 << 20))
+
+
+def leave_alarm():
+    # Later than this trial takes, and before the next one has ended.
+    signal.setitimer(signal.ITIMER_REAL, 1.0)
+
+
+def leave_timer():
+    threading.Timer(1.0, os._exit, [3]).start()
+
+
+def leave_thread():
+    threading.Thread(target=time.sleep, args=(3600.0,), daemon=True).start()
+
+
+def leave_process():
+    subprocess.Popen(["sleep", "3600"])
+
+
+def leave_files():
+    kept.extend(open(__file__) for _ in range(200))  # noqa: SIM115, PTH123 - they stay open
+
+
 KINDS = {
+    "garbage": garbage,
+    "half_killed": half_killed,
+    "half_suspended": half_suspended,
+    "leak_memory": leak_memory,
+    "leave_alarm": leave_alarm,
+    "leave_timer": leave_timer,
+    "leave_thread": leave_thread,
+    "leave_process": leave_process,
+    "leave_files": leave_files,
     "hang": hang,
     "busy": busy,
     "nan": nan,

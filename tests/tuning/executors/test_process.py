@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -1048,3 +1049,124 @@ def test_a_folder_need_not_exist_to_be_saved_into(open_executor, walk, tmp_path)
     (end,) = run(open_executor(walk), task(0, folder))
     assert end == TrialEnded(0, Ending.COMPLETED)
     assert [Path(path).name for path in folder.iterdir()] == ["epoch-4"]
+
+
+# What a trial leaves behind
+
+
+def leaves(objective):
+    """A trial of one epoch that tells its process, then does that."""
+
+    def run_trial(params, trial):
+        yield from tells_its_process(params, trial)
+        objective()
+
+    return run_trial
+
+
+def a_thread():
+    threading.Thread(target=time.sleep, args=(HANGING_S,), daemon=True).start()
+
+
+def a_timer():
+    threading.Timer(HANGING_S, os._exit, [1]).start()
+
+
+def an_alarm():
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+
+
+def a_process():
+    subprocess.Popen(["sleep", str(HANGING_S)])
+
+
+kept = []
+
+
+def an_open_file():
+    kept.append(Path(__file__).open())  # noqa: SIM115 - it is to stay open
+
+
+def memory():
+    kept.append(bytearray(os.urandom(1 << 20) * 60))
+
+
+def pids(executor, n_trials):
+    return [metric(executor, task(number), "pid") for number in range(n_trials)]
+
+
+@pytest.mark.parametrize("what", [a_thread, a_timer, an_alarm, a_process])
+def test_a_child_in_which_a_trial_leaves_something_is_replaced(open_executor, what):
+    assert len(set(pids(open_executor(leaves(what)), 3))) == 3
+
+
+@pytest.mark.parametrize("what", [an_open_file, memory])
+def test_a_child_that_grows_from_trial_to_trial_is_replaced(open_executor, what):
+    # The first trial may open files, and take memory, for good: libraries do.
+    executor = open_executor(leaves(what), memory_limit=400 * 2**20)
+    first, second, third = pids(executor, 3)
+    assert first == second != third
+
+
+def lets_threads_end():
+    threading.Thread(target=time.sleep, args=(0.05,)).start()
+    kept.append(subprocess.run(["true"], check=True))
+
+
+def test_a_child_in_which_nothing_is_left_stays(open_executor):
+    assert len(set(pids(open_executor(leaves(lets_threads_end)), 4))) == 1
+
+
+def test_an_alarm_of_an_earlier_trial_does_not_ring_in_a_later_one(open_executor):
+    def objective(params, trial):
+        yield 1.0
+        if trial.number == 0:
+            an_alarm()
+        else:
+            time.sleep(1.0)
+
+    executor = open_executor(objective)
+    for number in range(2):
+        assert run(executor, task(number)) == [TrialEnded(number, Ending.COMPLETED)]
+
+
+def test_a_trial_begins_in_the_folder_where_the_first_one_began(open_executor, tmp_path):
+    def objective(params, trial):
+        yield Epoch(1.0, metrics={"is_home": float(Path.cwd() == home)})
+        os.chdir(tmp_path)
+
+    home = Path.cwd()
+    executor = open_executor(objective)
+    assert [metric(executor, task(number), "is_home") for number in range(2)] == [1.0, 1.0]
+
+
+def fails_if_second(params, trial):
+    yield from tells_its_process(params, trial)
+    if trial.number == 1:
+        raise ValueError("no")
+
+
+def test_the_end_of_a_trial_tells_whether_others_had_run_in_its_process(open_executor):
+    executor = open_executor(fails_if_second)
+    for number, is_second in ((0, False), (1, True), (1, False)):
+        (end,) = run(executor, task(number))
+        assert end.in_used_process is is_second
+
+
+def test_a_trial_that_needs_a_new_process_gets_one(open_executor):
+    executor = open_executor(tells_its_process)
+    first, second = pids(executor, 2)
+    assert first == second
+    needy = replace(task(2), needs_new_process=True)
+    assert metric(executor, needy, "pid") != first
+
+
+def test_a_child_that_an_earlier_trial_kills_before_the_next_one_begins_costs_nothing(
+    open_executor,
+):
+    executor = open_executor(tells_its_process)
+    first = metric(executor, task(0), "pid")
+    psutil.Process(first).suspend()
+    executor.submit(task(1))
+    psutil.Process(first).kill()
+    assert hear(executor, last_events)[-1] == TrialEnded(1, Ending.COMPLETED)

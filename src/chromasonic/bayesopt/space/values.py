@@ -78,9 +78,13 @@ def read_values(values: object, what: str) -> tuple[Value, ...]:
     natives = tuple(as_native(value) for value in values)
     if not natives:
         raise SpaceError(f"{what} must hold at least one value, but the list is empty. Add one.")
-    for i, value in enumerate(natives):
-        if among(value, natives[:i]):
+    seen = set()
+    for value in natives:
+        # 1 and 1.0 are the same, 1 and True are not.
+        identity = isinstance(value, bool), value
+        if identity in seen:
             raise SpaceError(f"{what} must differ, but {value!r} comes twice. Leave one out.")
+        seen.add(identity)
     return natives
 
 

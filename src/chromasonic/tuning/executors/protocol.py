@@ -21,6 +21,7 @@ class Task:
         folder: Where its checkpoints go, or None to write none.
         waits: True if the trial waits after each epoch for the command to go on; False if it
             runs until the command to stop.
+        needs_new_process: True if no other trial may have run before in its process.
     """
 
     trial: Trial
@@ -28,6 +29,7 @@ class Task:
     epochs: Sequence[EpochRow]
     folder: Path | None
     waits: bool = True
+    needs_new_process: bool = False
 
     @property
     def number(self) -> int:
@@ -70,6 +72,8 @@ class TrialEnded:
         reason: One line for people; empty where the ending says it all.
         log: More about a failure, such as its traceback.
         warning: Another problem that has cost nothing so far.
+        in_used_process: True if other trials had run before in the same process, so that one of
+            them may be to blame.
     """
 
     number: int
@@ -77,6 +81,7 @@ class TrialEnded:
     reason: str = ""
     log: str = ""
     warning: str = ""
+    in_used_process: bool = False
 
 
 @dataclass(frozen=True)

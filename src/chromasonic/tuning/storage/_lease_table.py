@@ -13,6 +13,7 @@ Each method that writes is one statement, so the server decides every race.
 import os
 import secrets
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import (
@@ -82,12 +83,19 @@ class LeaseTable:
         url: The server database.
         study_name: What the lease is for.
         duration_s: How long it is valid once taken or renewed.
+        should_give_up: Asked while the server does not answer whether to fail at once.
     """
 
-    def __init__(self, url: URL, study_name: str, duration_s: float) -> None:
+    def __init__(
+        self,
+        url: URL,
+        study_name: str,
+        duration_s: float,
+        should_give_up: Callable[[], bool] = lambda: False,
+    ) -> None:
+        options = {**server_engine_kwargs(url, should_give_up), "pool_pre_ping": False}
         # No connection outlives its statement, so a forked child inherits none.
-        arguments = server_engine_kwargs(url)["connect_args"]
-        self._engine = create_engine(url, poolclass=NullPool, connect_args=arguments)
+        self._engine = create_engine(url, poolclass=NullPool, **options)
         self._now = literal_column(NOW[url.get_backend_name()], Double)
         self._expires = self._now + duration_s
         self._study = study_name

@@ -172,6 +172,15 @@ class DriverStorage(ForwardingStorage):
 
         self._change(trial_id, change)
 
+    def forget_system_attrs(self, trial_id: int, keys: Container[str]) -> None:
+        """Forgets system attributes of a trial; the database, which cannot, keeps them."""
+
+        def change(trial: FrozenTrial) -> None:
+            kept = {key: value for key, value in trial.system_attrs.items() if key not in keys}
+            trial.system_attrs = kept
+
+        self._change(trial_id, change)
+
     # Trials: read from memory
 
     def get_trial(self, trial_id: int) -> FrozenTrial:

@@ -62,14 +62,14 @@ class Lease:
         duration_s: float = DURATION_S,
     ) -> None:
         url = database.url if isinstance(database, Engine) else make_url(database)
-        self._table = LeaseTable(url, study_name, duration_s)
+        self._released = threading.Event()
+        self._table = LeaseTable(url, study_name, duration_s, self._released.is_set)
         self._study = study_name
         self._on_wait = on_wait
         self._duration_s = duration_s
         self._pid = os.getpid()
         self._attempt = threading.Lock()
         self._tried_at = self._renewed_at = _clock()
-        self._released = threading.Event()
         self._thread = threading.Thread(target=self._renew_regularly, name="lease", daemon=True)
         self.lost = ""
 

@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from chromasonic.tuning.storage._errors import describe, is_broken_file
 
 SQLITE_TIMEOUT_S = 60.0
 CONNECT_TIMEOUT_S = 10
+ANSWER_WITHIN_S = 20
 MOST_ATTEMPTS = 6
 SHOWN_IN_URL = {
     "sslmode",
@@ -34,8 +35,15 @@ SHOWN_IN_URL = {
 NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "lustre"}
 
 
+def _never() -> bool:
+    return False
+
+
 def open_storage(
-    url: str | BaseStorage, *, sqlite_timeout_s: float = SQLITE_TIMEOUT_S
+    url: str | BaseStorage,
+    *,
+    sqlite_timeout_s: float = SQLITE_TIMEOUT_S,
+    should_give_up: Callable[[], bool] = _never,
 ) -> BaseStorage:
     """The Optuna storage at a database URL; SQLite in WAL mode, with a generous timeout.
 
@@ -45,6 +53,7 @@ def open_storage(
         url: Where it is.
         sqlite_timeout_s: How long a call waits for a locked SQLite file; signals are not
             handled meanwhile.
+        should_give_up: Asked while a server does not answer whether to fail at once.
 
     Raises:
         StudyError: The URL is not valid, or the database cannot be reached.
@@ -55,7 +64,7 @@ def open_storage(
     parsed = _parse(url)
     try:
         if not parsed.drivername.startswith("sqlite"):
-            return _open_server(parsed)
+            return _open_server(parsed, should_give_up)
         return _open_sqlite(parsed, sqlite_timeout_s)
     except ImportError:
         raise MissingExtra(
@@ -77,8 +86,8 @@ def open_storage(
         ) from error
 
 
-def _open_server(url: URL) -> RDBStorage:
-    options = server_engine_kwargs(url)
+def _open_server(url: URL, should_give_up: Callable[[], bool]) -> RDBStorage:
+    options = server_engine_kwargs(url, should_give_up)
     for attempt in range(1, MOST_ATTEMPTS + 1):
         try:
             # Optuna drops the engine of a storage that cannot make its tables; without a pool
@@ -99,8 +108,13 @@ def close_storage(storage: BaseStorage) -> None:
         storage.engine.dispose()
 
 
-def server_engine_kwargs(url: URL) -> dict[str, Any]:
-    """Engine arguments for noticing a lost server and connecting again."""
+def server_engine_kwargs(url: URL, should_give_up: Callable[[], bool] = _never) -> dict[str, Any]:
+    """Engine arguments for noticing a server that is lost or hangs, and connecting again.
+
+    Args:
+        url: Where the server is.
+        should_give_up: Asked while it does not answer whether to fail at once; only psycopg asks.
+    """
     arguments: dict[str, Any] = {}
     driver = url.get_driver_name()
     if driver in ("psycopg", "psycopg2", "pymysql", "mysqldb"):
@@ -113,7 +127,14 @@ def server_engine_kwargs(url: URL) -> dict[str, Any]:
             "keepalives_count": 3,
             "tcp_user_timeout": 30_000,
         }
+    if driver in ("pymysql", "mysqldb"):
+        arguments |= {"read_timeout": ANSWER_WITHIN_S, "write_timeout": ANSWER_WITHIN_S}
     chosen = {name: value for name, value in arguments.items() if name not in url.query}
+    if driver == "psycopg":
+        from chromasonic.tuning.storage._answering import Connector
+
+        connector = Connector(url, chosen, ANSWER_WITHIN_S, should_give_up)
+        return {"pool_pre_ping": True, "creator": connector}
     return {"pool_pre_ping": True, "connect_args": chosen}
 
 

@@ -50,7 +50,24 @@ class TrialStopped:
     number: int
 
 
-Report = Ready | TrialBegan | LoadFailed | TrialStopped | EpochEnded | TrialEnded | TrialPaused
+@dataclass(frozen=True)
+class LeftBehind:
+    """A trial, whose end comes next, leaves something behind in its child."""
+
+    number: int
+    what: str
+
+
+Report = (
+    Ready
+    | TrialBegan
+    | LoadFailed
+    | TrialStopped
+    | LeftBehind
+    | EpochEnded
+    | TrialEnded
+    | TrialPaused
+)
 KINDS = {kind.__name__: kind for kind in get_args(Report)}
 
 

@@ -51,6 +51,8 @@ class Worker:
         task: The trial that it runs; None if it is idle.
         has_begun: True once the child has said that it has taken that trial.
         must_stop: True if that trial was commanded to stop.
+        was_used: True if other trials have run in it before that trial.
+        has_leftovers: True if a trial has left something behind in it.
         is_ready: True once it has loaded the objective.
     """
 
@@ -71,7 +73,11 @@ class Worker:
         self.task: Task | None = None
         self.has_begun = False
         self.must_stop = False
+        self.was_used = False
+        self.has_leftovers = False
         self.is_ready = False
+        self._n_trials = 0
+        self._memory_after_first: int | None = None
 
     @property
     def handles(self) -> tuple[Any, ...]:
@@ -82,6 +88,11 @@ class Worker:
     def is_idle(self) -> bool:
         """True if it can be given a trial."""
         return self.is_ready and self.task is None
+
+    @property
+    def is_new(self) -> bool:
+        """True if no trial has run in it yet."""
+        return self._n_trials == 0
 
     @property
     def is_dead(self) -> bool:
@@ -97,10 +108,26 @@ class Worker:
     def begin(self, task: Task) -> None:
         """Sends a trial to run."""
         self.task = task
+        self.was_used = not self.is_new
+        self._n_trials += 1
         self.has_begun = self.must_stop = False
         self._deadline = time.monotonic() + BEGIN_WITHIN_S
         self._oom_kills = _oom_kills()
         self._send(task)
+
+    def end_trial(self, most_growth: int) -> bool:
+        """Makes it idle; False if it must not run another trial.
+
+        Args:
+            most_growth: Bytes by which its memory may have grown since its first trial, which
+                loads libraries and must not be counted.
+        """
+        self.task = None
+        used = self._resident()
+        if self._memory_after_first is None:
+            self._memory_after_first = used
+        has_grown = used - self._memory_after_first > most_growth
+        return not (has_grown or self.has_leftovers)
 
     def command(self, command: TrialCommand) -> None:
         """Sends a command about its trial."""
@@ -127,15 +154,17 @@ class Worker:
 
         What forked processes share is counted once, where the system can tell (Linux).
         """
-        processes = self._process_tree()
-        resident = sum(_bytes(process, _resident) for process in processes)
+        resident = self._resident()
         # Proportional memory is slow to read, and never more than resident memory.
         used = (
-            sum(_bytes(process, _proportional) for process in processes)
+            sum(_bytes(process, _proportional) for process in self._process_tree())
             if resident > limit
             else resident
         )
         return used if used > limit else None
+
+    def _resident(self) -> int:
+        return sum(_bytes(process, _resident) for process in self._process_tree())
 
     def _process_tree(self) -> list[psutil.Process]:
         try:

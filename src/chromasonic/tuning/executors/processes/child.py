@@ -59,7 +59,9 @@ def serve(connection: Connection, pickled: bytes, environment: Mapping[str, str]
     _stand_alone(connection)
     commands = _Commands(connection)
     with suppress(BrokenPipeError, ConnectionResetError):  # The parent is gone.
+        from chromasonic.tuning.executors.processes._leftovers import Leftovers
         from chromasonic.tuning.executors.processes._reports import (
+            LeftBehind,
             Ready,
             TrialBegan,
             send_report,
@@ -68,10 +70,15 @@ def serve(connection: Connection, pickled: bytes, environment: Mapping[str, str]
         objective = _load(pickled, connection)
         if objective is None:
             return
+        leftovers = Leftovers()
         send_report(connection, Ready())
         while (task := commands.next_task()) is not None:
+            leftovers.before_trial()
             send_report(connection, TrialBegan(task.number))
-            send_report(connection, _run(objective, task, connection, commands))
+            last = _run(objective, task, connection, commands)
+            if what := leftovers.after_trial():
+                send_report(connection, LeftBehind(task.number, what))
+            send_report(connection, last)
 
 
 def _load(pickled: bytes, connection: Connection) -> "Objective | None":

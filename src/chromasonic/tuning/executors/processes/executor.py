@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -10,6 +11,7 @@ from chromasonic.errors import ExecutorError
 from chromasonic.tuning.endings import Ending
 from chromasonic.tuning.executors._sending import pickled_objective
 from chromasonic.tuning.executors.processes._reports import (
+    LeftBehind,
     LoadFailed,
     Ready,
     Report,
@@ -41,6 +43,12 @@ MOST_FAILED_STARTS_LATER = 10
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
 """Pauses before a slot that has failed to start is tried again, doubled each time."""
 
+MOST_GROWTH = 2**28
+"""Bytes by which the memory of a child may grow from its first trial to its last one."""
+
+MOST_GROWTH_OF_LIMIT = 1 / 8
+"""The same as a part of what a trial may use, where there is a limit."""
+
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -53,8 +61,8 @@ THREAD_VARIABLES = (
 class ProcessExecutor:
     """Runs trials in child processes, so that a crash costs one trial only.
 
-    A child is reused from trial to trial, and replaced after a kill, a time-out, out of memory
-    or an exception.
+    A child is reused from trial to trial. It is replaced after a kill, a time-out, out of memory
+    or an exception, and when its memory has grown or a trial has left something running in it.
 
     Args:
         objective: What is tuned; it travels to the children by cloudpickle.
@@ -81,6 +89,10 @@ class ProcessExecutor:
         self._pickled = pickled_objective(objective)
         self._environments = [_environment(slot, threads, gpus) for slot in range(slots)]
         self._memory_limit = memory_limit
+        self._most_growth = min(
+            MOST_GROWTH,
+            MOST_GROWTH if memory_limit is None else int(MOST_GROWTH_OF_LIMIT * memory_limit),
+        )
         self._workers: list[Worker | None] = [None] * slots
         self._leaving: list[Worker] = []
         self._queue: deque[Task] = deque()
@@ -150,7 +162,12 @@ class ProcessExecutor:
 
     def _start_queued(self) -> None:
         for worker in self._present():
-            if self._queue and worker.is_idle:
+            if not self._queue or not worker.is_idle:
+                continue
+            if self._queue[0].needs_new_process and not worker.is_new:
+                worker.dismiss()
+                self._replace(worker)
+            else:
                 worker.begin(self._queue.popleft())
 
     def _start_workers(self) -> None:
@@ -203,28 +220,36 @@ class ProcessExecutor:
                     f"a worker process must be able to load the objective, but: {reason}. "
                     "Put what it needs into a module that can be imported everywhere."
                 )
-            case TrialStopped():
-                worker.task = None
-            case TrialEnded() | TrialPaused() if worker.must_stop:
-                # It has run on until the command arrived.
-                worker.task = None
-            case TrialEnded() | TrialPaused():
-                worker.task = None
-                events.append(report)
-                if isinstance(report, TrialEnded) and not report.ending.finished:
+            case LeftBehind():
+                worker.has_leftovers = True
+            case TrialStopped() | TrialEnded() | TrialPaused():
+                # After the command to stop it may have run on until that arrived.
+                if not isinstance(report, TrialStopped) and not worker.must_stop:
+                    events.append(_with_blame(report, worker))
+                has_failed = isinstance(report, TrialEnded) and not report.ending.finished
+                if not worker.end_trial(self._most_growth) or has_failed:
                     worker.dismiss()
                     self._replace(worker)
             case EpochEnded() if not worker.must_stop:
                 events.append(report)
 
     def _give_up(self, worker: Worker, ending: Ending, reason: str) -> list[Event]:
-        """Kills a child; its trial has this ending, unless it was commanded to stop."""
+        """Kills a child; its trial has this ending, unless it was commanded to stop.
+
+        A trial that had not begun when something of an earlier one killed the child goes to
+        another.
+        """
         task, must_stop = worker.task, worker.must_stop
+        if task is not None and worker.was_used and not worker.has_begun and not must_stop:
+            self._queue.appendleft(task)
+            task = None
         if not worker.is_ready:
             self._count_failed_start(worker, reason)
         worker.kill()
         self._replace(worker)
-        return [] if task is None or must_stop else [TrialEnded(task.number, ending, reason)]
+        if task is None or must_stop:
+            return []
+        return [TrialEnded(task.number, ending, reason, in_used_process=worker.was_used)]
 
     def _count_failed_start(self, worker: Worker, reason: str) -> None:
         """Has the slot of a child that did not start wait before the next one.
@@ -253,7 +278,8 @@ class ProcessExecutor:
                 continue
             reason = f"used {_megabytes(used)} of memory; the limit is {_megabytes(limit)}"
             if not worker.must_stop:
-                events.append(TrialEnded(worker.task.number, Ending.OUT_OF_MEMORY, reason))
+                ended = TrialEnded(worker.task.number, Ending.OUT_OF_MEMORY, reason)
+                events.append(_with_blame(ended, worker))
             worker.kill()
             self._replace(worker)
         return events
@@ -279,6 +305,13 @@ class ProcessExecutor:
 
     def _present(self) -> list[Worker]:
         return [worker for worker in self._workers if worker is not None]
+
+
+def _with_blame(event: TrialEnded | TrialPaused, worker: Worker) -> TrialEnded | TrialPaused:
+    """The event, with a note where an earlier trial of the same child may be to blame."""
+    if isinstance(event, TrialEnded) and not event.ending.finished:
+        return replace(event, in_used_process=worker.was_used)
+    return event
 
 
 def _environment(slot: int, threads: int, gpus: Sequence[str]) -> Mapping[str, str]:
