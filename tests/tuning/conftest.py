@@ -23,8 +23,6 @@ from chromasonic.tuning.objective import Epoch
 from chromasonic.tuning.observers import Observer
 from chromasonic.tuning.records import read_result
 from chromasonic.tuning.sampling.by_name import choose_sampler
-from chromasonic.tuning.storage.driver_storage import DriverStorage
-from chromasonic.tuning.storage.retry import Retry
 
 SPACE = Space(
     {
@@ -80,8 +78,7 @@ class Search:
 
     @property
     def study(self):
-        storage = DriverStorage(self.storage, Retry("of the test"))
-        study = optuna.load_study(storage=storage, study_name="study")
+        study = optuna.load_study(storage=self.storage, study_name="study")
         study.sampler = choose_sampler(self.sampler, self.space, self.seed)
         study.pruner = choose_pruner(self.pruner, self.num_epochs)
         return study

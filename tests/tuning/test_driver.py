@@ -25,6 +25,8 @@ from chromasonic.tuning.objective import Epoch
 from chromasonic.tuning.observers import Observer
 from chromasonic.tuning.records import read_result
 from chromasonic.tuning.session import load_result
+from chromasonic.tuning.storage.driver_storage import DriverStorage
+from chromasonic.tuning.storage.retry import Retry
 from chromasonic.tuning.study import attribute
 
 POINT = {"x": 0.5, "rate": 0.1, "width": 3, "kind": "b"}
@@ -390,7 +392,7 @@ def test_a_kill_between_a_verdict_and_its_record_changes_no_verdict(
     assert len(left_behind) == 14
     for number, storage in enumerate(left_behind):
         killed = make_search(pruner=pruner)
-        killed.storage = storage
+        killed.storage = DriverStorage(storage, Retry("of the test"))
         killed.run(falling, 14)
         assert killed.outcome == whole.outcome, f"killed as trial {number} ended"
 

@@ -314,13 +314,43 @@ def test_a_trial_that_is_killed_every_time_ends_as_killed(make_search):
 def test_a_crash_that_a_trial_brings_upon_itself_ends_it(make_search):
     def objective(params, trial):
         yield 1.0
-        if trial.number == 1:
+        if trial.number == 0:
             os.abort()
 
     search = make_search()
     search.run(objective, 3, executor=processes(2))
+    assert endings(search) == ["failed", "completed", "completed"]
+    assert starts(search)[0] == 1
+
+
+def test_a_crash_in_a_process_that_others_have_used_is_believed_in_a_new_one(make_search):
+    def objective(params, trial):
+        yield float(os.getpid())
+        if trial.number == 1:
+            os.abort()
+
+    search = make_search()
+    search.run(objective, 3, executor=processes(1))
     assert endings(search) == ["completed", "failed", "completed"]
-    assert starts(search)[1] == 1
+    assert starts(search) == {0: 1, 1: 2, 2: 1}
+    assert "tried again: failed in a process that had run other trials" in str(search.told)
+
+
+def test_a_trial_does_not_pay_for_what_an_earlier_one_has_left(make_search):
+    left = []
+
+    def objective(params, trial):
+        yield 1.0
+        if trial.number == 0:
+            left.append("a lock")
+        if left and trial.number == 1:
+            raise RuntimeError("somebody holds the lock")
+        yield 0.5
+
+    search = make_search()
+    search.run(objective, 3, executor=processes(1))
+    assert endings(search) == ["completed"] * 3
+    assert [len(trial.learning_curve) for trial in search.trials] == [2, 2, 2]
 
 
 @pytest.mark.parametrize(
@@ -336,15 +366,15 @@ def test_a_trial_out_of_memory_is_tried_again_in_smaller_pieces(
 ):
     def objective(params, trial):
         yield 1.0
-        if trial.number == 1 and not (is_frugal and trial.out_of_memory_before):
+        if trial.number == 0 and not (is_frugal and trial.out_of_memory_before):
             raise MemoryError
         yield float(trial.out_of_memory_before)
 
     search = make_search()
     search.run(objective, 3, executor=processes(2), rules=TrialRules(on_oom=rule))
-    assert endings(search) == ["completed", ending, "completed"]
-    assert starts(search) == {0: 1, 1: n_starts, 2: 1}
-    last = [row.loss for row in search.trials[1].learning_curve]
+    assert endings(search) == [ending, "completed", "completed"]
+    assert starts(search) == {0: n_starts, 1: 1, 2: 1}
+    last = [row.loss for row in search.trials[0].learning_curve]
     assert last == ([1.0, 1.0] if ending == "completed" else [1.0])
 
 

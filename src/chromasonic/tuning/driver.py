@@ -196,7 +196,8 @@ class Driver:
             rows,
             self._checkpoints.of(number),
             waits=self._rules.deterministic,
-            needs_new_process=self._setbacks.had(frozen, IN_USED_PROCESS),
+            needs_new_process=self._setbacks.had(frozen, IN_USED_PROCESS)
+            or trial.out_of_memory_before,
         )
         self._running.submit(task)
 

@@ -224,7 +224,9 @@ def test_a_malformed_url_is_refused_in_one_line_without_its_password(url):
 )
 def test_a_server_that_does_not_answer_is_given_up_unless_the_url_says_when(url, expected):
     settings = server_engine_kwargs(make_url(url))
-    assert settings["connect_args"].get("connect_timeout") == expected
+    connector = settings.get("creator")
+    arguments = connector.arguments if connector else settings["connect_args"]
+    assert arguments.get("connect_timeout") == expected
     assert settings["pool_pre_ping"]
 
 
