@@ -78,7 +78,7 @@ class Arena:
             "ARENA": self.badge,
             "MISCHIEF": str(self.folder / "mischief"),
             "OMP_NUM_THREADS": "1",
-            "PYTHONPATH": str(OBJECTIVES),
+            "PYTHONPATH": os.pathsep.join([str(OBJECTIVES), os.environ.get("PYTHONPATH", "")]),
             "TMPDIR": str(self.folder / "tmp"),
         }
         with (self.folder / "log").open("ab") as log:

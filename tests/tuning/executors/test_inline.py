@@ -138,21 +138,40 @@ def test_a_paused_trial_goes_on_where_it_was(tmp_path):
     assert [row.epoch for row in latest_checkpoint(tmp_path)[1]] == [1, 2, 3]
 
 
-def test_a_checkpoint_is_written_when_the_last_is_old_enough(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("save_s", "saved"),
+    [
+        (0.0, [1, 2, 3, 4, 5, 6, 7]),
+        (0.1, [1, 2, 3, 4, 5, 6, 7]),
+        (0.3, [1, 3, 5, 7]),
+        (0.5, [1, 4, 7]),
+        # Never less than once in 30 seconds, whatever that costs.
+        (3.0, [1, 4, 7]),
+    ],
+)
+def test_checkpoints_are_written_as_often_as_they_cost_little(
+    tmp_path, monkeypatch, save_s, saved
+):
     now = 0.0
+
+    def objective(params):
+        def save(folder):
+            nonlocal now
+            now += save_s
+            written.append(epoch)
+
+        for number in range(1, 8):
+            epoch = number
+            yield Epoch(1.0, save=save)
+
+    written = []
     monkeypatch.setattr(trial_run.time, "monotonic", lambda: now)
-    executor = InlineExecutor(counting(9))
+    executor = InlineExecutor(objective)
     start(executor, task(tmp_path))
-    saved = []
-    for _ in range(5):
+    for _ in range(7):
         now += 12.0
         executor.poll(0.0)
-        found = latest_checkpoint(tmp_path)
-        saved.append(found and found[0].name)
-    assert saved == [None, None, "epoch-3", "epoch-3", "epoch-3"]
-    now += 12.0
-    executor.poll(0.0)
-    assert latest_checkpoint(tmp_path)[0].name == "epoch-6"
+    assert written == saved
 
 
 def test_without_a_folder_or_a_save_nothing_is_written(tmp_path):
@@ -191,7 +210,7 @@ def test_a_save_that_raises_costs_its_trial_only(tmp_path):
 
     executor = InlineExecutor(objective)
     start(executor, task(tmp_path))
-    _, end = run_to_its_end(executor)
+    (end,) = run_to_its_end(executor)
     assert (end.ending, end.reason) == (Ending.FAILED, "ZeroDivisionError: cannot save")
     assert latest_checkpoint(tmp_path) is None
 
@@ -206,19 +225,21 @@ def test_a_full_disk_under_a_file_that_torch_writes_itself_costs_no_trial(tmp_pa
 
     executor = InlineExecutor(objective)
     start(executor, task(tmp_path))
-    executor.poll(0.0)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
     try:
-        end = executor.poll(0.0)[0]
+        events = run_to_its_end(executor)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert end.ending is Ending.COMPLETED
-    assert end.warning.startswith("trial 7 could not write its checkpoint: RuntimeError: ")
+    assert events[-1].ending is Ending.COMPLETED
+    for event in events:
+        assert event.warning.startswith("trial 7 could not write its checkpoint: RuntimeError: ")
     assert latest_checkpoint(tmp_path) is None
 
 
-def test_a_signal_within_an_epoch_breaks_it_off(tmp_path):
+def test_a_signal_within_an_epoch_loses_what_came_after_the_last_checkpoint(tmp_path, monkeypatch):
+    monkeypatch.setattr(trial_run, "SHARE_OF_CHECKPOINTS", 1e9)
+
     def objective(params, trial):
         yield from counting(2)(params, trial)
         signal.raise_signal(signal.SIGINT)
@@ -230,7 +251,8 @@ def test_a_signal_within_an_epoch_breaks_it_off(tmp_path):
         executor.poll(0.0)
         executor.poll(0.0)
         assert executor.poll(0.0) == [TrialPaused(7)]
-    assert latest_checkpoint(tmp_path) is None
+    folder, epochs = latest_checkpoint(tmp_path)
+    assert ((folder / "n").read_text(), len(epochs)) == ("2", 2)
 
 
 def test_a_signal_before_an_epoch_keeps_the_one_before(tmp_path):
@@ -258,4 +280,5 @@ def test_a_signal_just_after_an_epoch_saves_no_state_that_is_ahead_of_the_curve(
     start(executor, task(tmp_path))
     executor.poll(0.0)
     assert executor.poll(0.0) == [TrialPaused(7)]
-    assert latest_checkpoint(tmp_path) is None
+    folder, epochs = latest_checkpoint(tmp_path)
+    assert ((folder / "n").read_text(), len(epochs)) == ("1", 1)

@@ -1,5 +1,6 @@
 import atexit
 import ctypes
+import multiprocessing
 import os
 import re
 import signal
@@ -318,6 +319,58 @@ def test_a_script_needs_no_guard_against_being_run_again(run_child):
     child = run_child(SCRIPT)
     assert child.stdout.read() == "the script runs\n[3.0] completed\n"
     assert child.wait() == 0
+
+
+PICKLES = """
+import pickle
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+from chromasonic import Float, tune
+
+
+@dataclass
+class Data:
+    x: float
+
+    class Inside:
+        pass
+
+
+class Further(Data):
+    pass
+
+
+def square(x):
+    return x * x
+
+
+def objective(params):
+    for thing in (Data(1.0), Further(2.0), Data.Inside(), square):
+        copy = pickle.loads(pickle.dumps(thing))
+        assert type(copy) is type(thing)
+    with ProcessPoolExecutor(1) as pool:
+        return sum(pool.map(square, [params["x"], 2.0]))
+
+
+result = tune(objective, {"x": Float(0.0, 1.0)}, 2, output_dir=None, jobs=1, verbose=False)
+print([(str(trial.ending), trial.value - trial.params["x"] ** 2) for trial in result.trials])
+"""
+
+
+def test_what_a_script_defines_can_be_pickled_in_its_objective(run_child):
+    child = run_child(PICKLES)
+    assert child.stdout.read() == "[('completed', 4.0), ('completed', 4.0)]\n"
+    assert child.wait() == 0
+
+
+def test_an_objective_starts_processes_as_it_would_outside_of_a_trial(open_executor):
+    def objective(params, trial):
+        in_the_trial = multiprocessing.get_start_method()
+        yield Epoch(1.0, metrics={"is_same": float(in_the_trial == outside)})
+
+    outside = multiprocessing.get_start_method()
+    assert metric(open_executor(objective), task(0), "is_same") == 1.0
 
 
 def test_an_objective_that_cannot_be_sent_is_refused_in_one_line():
@@ -822,7 +875,8 @@ def test_answers_that_nobody_waits_for_let_no_half_epoch_be_saved(open_executor,
     wait_until(begun.exists)
     executor.pause(0)
     assert hear(executor, last_events) == [TrialPaused(0)]
-    assert latest_checkpoint(folder) is None
+    checkpoint, rows = latest_checkpoint(folder)
+    assert (checkpoint / "state").read_text() == str(len(rows))
 
 
 def test_a_pause_tells_of_a_checkpoint_that_could_not_be_written(open_executor, tmp_path):
@@ -842,15 +896,13 @@ def test_a_pause_tells_of_a_checkpoint_that_could_not_be_written(open_executor, 
     )
 
 
-def test_a_pause_whose_save_is_broken_fails_its_trial(open_executor, tmp_path):
+def test_a_save_that_is_broken_fails_its_trial(open_executor, tmp_path):
     def objective(params):
         yield Epoch(1.0, save=lambda folder: raise_(ZeroDivisionError("cannot save")))
 
     executor = open_executor(objective)
     executor.submit(task(0, tmp_path))
-    hear(executor, has_epoch(1), go_on=False)
-    executor.pause(0)
-    (event,) = hear(executor, last_events)
+    event = hear(executor, last_events)[-1]
     assert (event.ending, event.reason) == (Ending.FAILED, "ZeroDivisionError: cannot save")
 
 

@@ -1,9 +1,9 @@
 import threading
 
-import cloudpickle
 import pytest
 
 from chromasonic.tuning.endings import Ending
+from chromasonic.tuning.executors._sending import pickled_objective
 from chromasonic.tuning.executors.on_ray import _worker as ray_worker
 from chromasonic.tuning.executors.on_ray._worker import RayWorker
 from chromasonic.tuning.executors.processes.child import Command
@@ -27,7 +27,7 @@ def counting(params):
 
 
 def worker_of(objective):
-    return RayWorker(cloudpickle.dumps(objective))
+    return RayWorker(pickled_objective(objective))
 
 
 def begin(worker, ticket, its_task):

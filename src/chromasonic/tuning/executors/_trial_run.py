@@ -13,6 +13,10 @@ from chromasonic.tuning.learning_curve import EpochRow
 from chromasonic.tuning.objective import Epoch, Objective, epochs_of
 
 CHECKPOINT_EVERY_S = 30.0
+"""Longest time without a checkpoint, but for a longer epoch."""
+
+SHARE_OF_CHECKPOINTS = 0.02
+"""So much of the time may go into more frequent ones."""
 
 LONGEST_LOG = 20_000
 """Characters of the longest traceback that is stored."""
@@ -31,11 +35,13 @@ class TrialRun:
         self._rows = list(task.epochs)
         self._last: Epoch | None = None
         self._saved_at = time.monotonic()
+        self._next_save_after_s = 0.0
 
     def step(self) -> EpochEnded | TrialEnded | TrialPaused:
         """Runs the trial to the end of its next epoch, or to its own end.
 
-        An interrupt pauses it; the part of the epoch that was done is then lost.
+        An interrupt pauses it. What was done since the last checkpoint is then lost, which with
+        small checkpoints is the part of an epoch.
         """
         try:
             return self._step()
@@ -58,7 +64,7 @@ class TrialRun:
         epoch, seconds = self._last, round(time.monotonic() - started, 4)
         row = EpochRow(len(self._rows) + 1, epoch.loss, epoch.train_loss, seconds, epoch.metrics)
         self._rows.append(row)
-        is_due = time.monotonic() - self._saved_at >= CHECKPOINT_EVERY_S
+        is_due = time.monotonic() - self._saved_at >= self._next_save_after_s
         warning = self.try_to_save() if is_due else ""
         can_continue = epoch.save is not None and self._task.folder is not None
         return EpochEnded(number, row, can_continue, warning)
@@ -79,13 +85,17 @@ class TrialRun:
         folder, save = self._task.folder, self._last.save if self._last else None
         if folder is None or save is None:
             return ""
-        self._saved_at = time.monotonic()
+        began_at = time.monotonic()
         try:
             save_checkpoint(folder, self._rows, save)
         except (OSError, RuntimeError) as error:
             if not _is_of_the_disk(error):
                 raise
             return f"trial {self._task.number} could not write its checkpoint: {one_line(error)}"
+        finally:
+            self._saved_at = time.monotonic()
+            affordable_s = (self._saved_at - began_at) / SHARE_OF_CHECKPOINTS
+            self._next_save_after_s = min(affordable_s, CHECKPOINT_EVERY_S)
         return ""
 
     def close(self) -> None:

@@ -13,10 +13,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import SimpleQueue
 
-import cloudpickle
-
 from chromasonic.errors import one_line
 from chromasonic.tuning.endings import Ending
+from chromasonic.tuning.executors._sending import load_objective
 from chromasonic.tuning.executors._trial_run import TrialRun
 from chromasonic.tuning.executors.on_ray._packing import (
     Files,
@@ -151,7 +150,7 @@ class RayWorker:
     def _load(self) -> Objective:
         if self._objective is None:
             try:
-                self._objective = cloudpickle.loads(self._pickled)
+                self._objective = load_objective(self._pickled)
             except Exception as error:
                 raise _CannotLoad(one_line(error)) from error
         return self._objective

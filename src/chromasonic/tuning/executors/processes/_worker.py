@@ -60,7 +60,9 @@ class Worker:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(
-            target=serve, args=(theirs, pickled, dict(environment)), name="chromasonic trial"
+            target=serve,
+            args=(theirs, pickled, dict(environment), _start_method()),
+            name="chromasonic trial",
         )
         with _without_main(), _without_ctrl_c():
             self._process.start()
@@ -228,6 +230,12 @@ class Worker:
         except OSError:
             # The next poll finds out that it is dead.
             return
+
+
+def _start_method() -> str:
+    """The way in which this process, if it were to, would start processes of its own."""
+    chosen = multiprocessing.get_start_method(allow_none=True)
+    return chosen or multiprocessing.get_all_start_methods()[0]
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 Nothing heavy is imported at the top: the number of numpy's threads must be set before it loads.
 """
 
+import multiprocessing
 import os
 import select
 import signal
@@ -47,14 +48,19 @@ class TrialCommand:
     number: int
 
 
-def serve(connection: Connection, pickled: bytes, environment: Mapping[str, str]) -> None:
+def serve(
+    connection: Connection, pickled: bytes, environment: Mapping[str, str], start_method: str
+) -> None:
     """Runs trials until the parent closes the connection, or dies.
 
     Args:
         connection: To the parent; it carries tasks and commands in, events out.
         pickled: The objective, by cloudpickle.
         environment: Variables to set before anything is loaded.
+        start_method: The way in which trials start processes of their own, unless they choose
+            another: that of the parent, as if they ran there.
     """
+    multiprocessing.set_start_method(start_method, force=True)
     os.environ.update(environment)
     _stand_alone(connection)
     commands = _Commands(connection)
@@ -82,13 +88,12 @@ def serve(connection: Connection, pickled: bytes, environment: Mapping[str, str]
 
 
 def _load(pickled: bytes, connection: Connection) -> "Objective | None":
-    import cloudpickle
-
     from chromasonic.errors import one_line
+    from chromasonic.tuning.executors._sending import load_objective
     from chromasonic.tuning.executors.processes._reports import LoadFailed, send_report
 
     try:
-        objective: Objective = cloudpickle.loads(pickled)
+        objective = load_objective(pickled)
     except Exception as error:  # noqa: BLE001 - the parent says what is wrong
         send_report(connection, LoadFailed(one_line(error)))
         return None
