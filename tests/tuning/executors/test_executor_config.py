@@ -113,7 +113,45 @@ def test_without_gpus_there_are_as_many_jobs_as_threads_and_memory_allow(
     assert default_jobs(threads, ()) == jobs
 
 
-def test_with_gpus_there_is_a_job_for_each(computer):
+def lists(*megabytes):
+    """A driver with GPUs of so much free memory."""
+    rows = [f"{index}, GPU-{index}f, {free}" for index, free in enumerate(megabytes)]
+    return f"""
+rows = {rows!r}
+if "--query-gpu=index,uuid,memory.free" in sys.argv:
+    print("\\n".join(rows))
+else:
+    print("\\n".join(row.partition(",")[0] for row in rows))
+"""
+
+
+@pytest.mark.parametrize(
+    ("free", "gpus", "cpus", "threads", "jobs"),
+    [
+        # A laptop, a workstation, and a server whose processors are the bound.
+        ([7500], ("0",), 8, 1, 1),
+        ([24_000], ("0",), 16, 1, 5),
+        ([80_000], ("0",), 32, 1, 8),
+        ([80_000], ("0",), 4, 1, 4),
+        ([80_000, 80_000], ("0", "1"), 12, 2, 6),
+        # Each has as many trials as the fullest has room for.
+        ([80_000, 9_000], ("0", "1"), 32, 1, 4),
+        ([80_000, 9_000], ("GPU-0f",), 32, 1, 8),
+        # One trial each where nothing is known, or nothing is free.
+        ([80_000], ("MIG-12", "GPU-7"), 32, 1, 2),
+        ([100], ("0",), 32, 1, 1),
+        ([80_000] * 3, ("0", "1", "2"), 2, 1, 3),
+    ],
+)
+def test_trials_share_a_gpu_as_its_memory_allows(
+    computer, nvidia_smi, free, gpus, cpus, threads, jobs
+):
+    computer(cpus, 64 * GB)
+    nvidia_smi(lists(*free))
+    assert default_jobs(threads, gpus) == jobs
+
+
+def test_with_gpus_that_the_driver_does_not_know_there_is_a_job_for_each(computer):
     computer(8, 64 * GB)
     assert default_jobs(4, ("0", "1", "5")) == 3
 

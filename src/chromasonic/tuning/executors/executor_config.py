@@ -4,7 +4,6 @@ import math
 import os
 import re
 import subprocess
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,12 @@ EXECUTORS = ("process", "inline", "ray")
 MEMORY_OF_A_TRIAL = 2**30
 """Bytes that a trial is expected to need, where no limit is given."""
 
+GPU_MEMORY_OF_A_TRIAL = 4 * 2**30
+"""Bytes of a GPU that a trial is expected to need, its CUDA context included."""
+
+MOST_TRIALS_ON_A_GPU = 8
+"""Beyond these, trials of small models only wait for each other."""
+
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
@@ -36,8 +41,8 @@ class ExecutorConfig:
         jobs: How many trials run at the same time; None for what the machine, or the cluster,
             can bear.
         threads: CPU threads of a trial.
-        gpus: Names of the GPUs that trials use, one each; empty for none. On Ray the number of
-            GPUs of a trial is `gpus_per_trial`.
+        gpus: Names of the GPUs that trials use, in turn, each trial one; empty for none. On Ray
+            the number of GPUs of a trial is `gpus_per_trial`.
         memory_limit: Bytes of memory a trial may use, such as `2000000000` or `2GB`.
             Ray reserves so much for a trial, and ends it only where a node runs out of memory.
         address: Of the Ray cluster; None for the one that Ray finds.
@@ -103,10 +108,17 @@ class ExecutorConfig:
 
 
 def default_jobs(threads: int, gpus: tuple[str, ...]) -> int:
-    """Default number of slots: one a GPU, or as CPUs and memory allow."""
-    if gpus:
-        return len(gpus)
-    return max(1, min(usable_cpus() // threads, free_memory() // MEMORY_OF_A_TRIAL))
+    """Default number of slots, as CPUs, memory and GPUs allow.
+
+    A GPU is shared by as many trials as its free memory has room for, by all GPUs equally.
+    """
+    room = min(usable_cpus() // threads, free_memory() // MEMORY_OF_A_TRIAL)
+    if not gpus:
+        return max(1, room)
+    free = free_gpu_memory()
+    shares = [free.get(gpu, 0) // GPU_MEMORY_OF_A_TRIAL for gpu in gpus]
+    on_each = min(*shares, room // len(gpus), MOST_TRIALS_ON_A_GPU)
+    return len(gpus) * max(1, on_each)
 
 
 def bytes_of(size: int | str) -> int:
@@ -151,11 +163,27 @@ def visible_gpus() -> tuple[str, ...]:
     allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
     if allowed is not None:
         return tuple(name.strip() for name in allowed.split(",") if name.strip() not in ("", "-1"))
-    command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
-    with suppress(OSError, subprocess.SubprocessError):
-        listed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
-        return tuple(listed.stdout.split())
-    return ()
+    return tuple(row[0] for row in _ask_driver("index"))
+
+
+def free_gpu_memory() -> dict[str, int]:
+    """Bytes of free memory of each NVIDIA GPU, by its index and by its UUID."""
+    free: dict[str, int] = {}
+    for index, uuid, megabytes in _ask_driver("index,uuid,memory.free"):
+        if megabytes.isdigit():
+            free[index] = free[uuid] = int(megabytes) * 2**20
+    return free
+
+
+def _ask_driver(columns: str) -> list[list[str]]:
+    """A row of columns for each NVIDIA GPU; none where there is no driver."""
+    command = ["nvidia-smi", f"--query-gpu={columns}", "--format=csv,noheader,nounits"]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    rows = [[cell.strip() for cell in line.split(",")] for line in told.stdout.splitlines()]
+    return [row for row in rows if len(row) == len(columns.split(",")) and all(row)]
 
 
 def _cgroup(name: str) -> str:
