@@ -8,7 +8,9 @@ from contextlib import closing
 import pytest
 
 from chromasonic import load_result, tune
-from chromasonic.errors import StudyError
+from chromasonic.bayesopt import read_space
+from chromasonic.errors import ChromasonicError, StudyError
+from chromasonic.melody_generation.trained.files import load_model
 from chromasonic.tuning.files import read_bounded, write_text
 
 
@@ -151,3 +153,30 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path):
         file.truncate(2**21 + 1)
     with pytest.raises(OSError, match="larger than 2 MB"):
         read_bounded(tmp_path / "file", 2**21)
+
+
+DEEP = "[" * 100_000 + "]" * 100_000
+
+
+def test_what_is_nested_too_deeply_is_refused_in_one_line(tmp_path):
+    results = tmp_path / "optimization_results.json"
+    results.write_text(DEEP)
+    (tmp_path / "space.toml").write_text(f"x = {DEEP}")
+    (tmp_path / "config.json").write_text(DEEP)
+    readers = [
+        lambda: load_result(results),
+        lambda: read_space(tmp_path / "space.toml"),
+        lambda: load_model(tmp_path),
+    ]
+    for read in readers:
+        with pytest.raises(ChromasonicError, match="nested too deeply"):
+            read()
+
+
+def test_a_study_with_a_value_nested_too_deeply_is_refused_in_one_line(searched):
+    with closing(sqlite3.connect(searched / "study.db")) as database:
+        database.execute("UPDATE trial_user_attributes SET value_json = ?", (DEEP,))
+        database.commit()
+    for read in (lambda: load_result(searched), lambda: search(searched, 3)):
+        with pytest.raises(StudyError, match="nested too deeply"):
+            read()

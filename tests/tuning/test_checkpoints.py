@@ -90,3 +90,20 @@ def test_a_checkpoint_half_deleted_when_the_process_died_is_none(tmp_path, monke
     monkeypatch.undo()
     discard_checkpoints(tmp_path)
     assert not tmp_path.exists()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "[1, 2]", '{"epoch": 1}', "[" * 10_000, "[" * 100_000 + "]" * 100_000]
+)
+def test_a_checkpoint_whose_curve_lies_is_none(tmp_path, text):
+    (tmp_path / "epoch-3").mkdir()
+    (tmp_path / "epoch-3" / "epochs.json").write_text(text)
+    assert latest_checkpoint(tmp_path) is None
+
+
+@pytest.mark.parametrize("epochs", [(1, 2), (1, 2, 3, 4), (1, 3, 2), (2, 3, 4), (1, 1, 1)])
+def test_a_checkpoint_that_holds_the_curve_of_other_epochs_is_none(tmp_path, epochs):
+    (tmp_path / "epoch-3").mkdir()
+    lying = [EpochRow(epoch, 1.0) for epoch in epochs]
+    (tmp_path / "epoch-3" / "epochs.json").write_text(json.dumps(curve_to_json(lying)))
+    assert latest_checkpoint(tmp_path) is None

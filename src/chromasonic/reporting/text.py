@@ -1,6 +1,5 @@
 """Text of reports and progress lines."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 from chromasonic.bayesopt.analysis.interval import Interval
 from chromasonic.errors import StudyError, one_line
-from chromasonic.tuning.files import read_bounded_text
+from chromasonic.tuning.files import read_bounded_json
 from chromasonic.tuning.records import SearchResult, TrialRecord
 from chromasonic.tuning.search_folder import SearchFolder
 from chromasonic.tuning.stored import StoredWinner, require_stored
@@ -22,10 +21,10 @@ def read_winner(folder: Path) -> dict[str, Any] | None:
     """
     file = SearchFolder(folder).winner
     try:
-        found: dict[str, Any] = json.loads(read_bounded_text(file))
+        found: dict[str, Any] = read_bounded_json(file)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise StudyError(f"{file.name} is damaged: {one_line(error)}.") from None
     require_stored(found, StoredWinner, file.name)
     return found

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from chromasonic.errors import StudyError
-from chromasonic.tuning.files import read_bounded_text, write_text
+from chromasonic.tuning.files import read_bounded_json, write_text
 from chromasonic.tuning.learning_curve import EpochRow, curve_from_json, curve_to_json
 from chromasonic.tuning.stored import StoredRow, path_inside, require_stored
 
@@ -39,13 +39,16 @@ def save_checkpoint(
 def latest_checkpoint(folder: Path) -> tuple[Path, tuple[EpochRow, ...]] | None:
     """The newest checkpoint of a trial and its learning curve, or None if there is none.
 
-    One whose learning curve cannot be read any more is none.
+    One whose learning curve cannot be read any more, or is that of other epochs, is none.
     """
     for checkpoint in reversed(_checkpoints(folder)):
         with suppress(OSError, ValueError, StudyError):
-            read = json.loads(read_bounded_text(checkpoint / "epochs.json"))
+            read = read_bounded_json(checkpoint / "epochs.json")
             require_stored(read, list[StoredRow], "the learning curve")
-            return checkpoint, curve_from_json(read)
+            rows = curve_from_json(read)
+            epochs = [row.epoch for row in rows]
+            if epochs == list(range(1, _number(checkpoint) + 1)):
+                return checkpoint, rows
     return None
 
 
@@ -103,7 +106,10 @@ def _delete(checkpoint: Path) -> None:
 
 
 def _checkpoints(folder: Path) -> list[Path]:
-    found = {path: path.name.removeprefix("epoch-") for path in folder.glob("epoch-*")}
     # Other names, such as those of copies, are nothing of ours.
-    numbered = {path: int(name) for path, name in found.items() if re.fullmatch("[0-9]+", name)}
-    return sorted(numbered, key=numbered.__getitem__)
+    found = [path for path in folder.glob("epoch-*") if re.fullmatch("epoch-[0-9]+", path.name)]
+    return sorted(found, key=_number)
+
+
+def _number(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix("epoch-"))

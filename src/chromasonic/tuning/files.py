@@ -1,5 +1,6 @@
 """Files and folders: written whole or not at all, and read with a bound."""
 
+import json
 import os
 import shutil
 import stat
@@ -7,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -92,6 +94,19 @@ def read_bounded_text(path: Path, most_bytes: int = LARGEST_TEXT) -> str:
         ValueError: It is not UTF-8.
     """
     return read_bounded(path, most_bytes).decode("utf-8")
+
+
+def read_bounded_json(path: Path) -> Any:
+    """The value in a regular file of JSON; see `read_bounded`.
+
+    Raises:
+        OSError: As `read_bounded`.
+        ValueError: It is no JSON, or is nested too deeply to be read.
+    """
+    try:
+        return json.loads(read_bounded_text(path))
+    except RecursionError:
+        raise ValueError(f"{path.name} is nested too deeply") from None
 
 
 def replace_folder(folder: Path, new: Path) -> None:

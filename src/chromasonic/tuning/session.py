@@ -1,6 +1,5 @@
 """Sessions: a study opened for one driver, locked, seeded, with sampler and pruner."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from chromasonic.tuning._earlier import (
     take_over,
 )
 from chromasonic.tuning._pruners import choose_pruner
-from chromasonic.tuning.files import read_bounded_text, sweep_unfinished
+from chromasonic.tuning.files import read_bounded_json, sweep_unfinished
 from chromasonic.tuning.records import MAXIMIZE, SearchResult, read_result
 from chromasonic.tuning.sampling.by_name import choose_sampler, sampler_name
 from chromasonic.tuning.search_folder import RESULTS_FILE, STUDY_FILE, SearchFolder
@@ -283,14 +282,14 @@ def load_result(
 
 def _read_results_file(file: Path) -> SearchResult:
     try:
-        return SearchResult.from_dict(json.loads(read_bounded_text(file)))
+        return SearchResult.from_dict(read_bounded_json(file))
     except FileNotFoundError:
         raise StudyError(
             f"no search results found: there is no {file}. Give the output directory of a search."
         ) from None
     except StudyError as error:
         why = str(error).rstrip(".")
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         why = one_line(error)
     raise StudyError(f"cannot read {file}: {why}. Write it again with chromasonic report.")
 
@@ -307,5 +306,11 @@ def _read_study(url: str, study_name: str | None, option: str) -> SearchResult:
             f"{safe_url(url)} must hold {wanted}, but it holds {', '.join(names) or 'none'}. "
             f"Give the name as {option}."
         )
-    with _quiet_optuna():
-        return read_result(optuna.load_study(storage=opened, study_name=newest))
+    try:
+        with _quiet_optuna():
+            return read_result(optuna.load_study(storage=opened, study_name=newest))
+    except RecursionError:
+        raise StudyError(
+            f"the study {newest!r} in {safe_url(url)} cannot be read: it is nested too deeply. "
+            "Restore it from a copy."
+        ) from None

@@ -65,6 +65,8 @@ def space_from_toml(text: str) -> Space:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SpaceError(f"a space must be valid TOML, but: {error}.") from None
+    except RecursionError:
+        raise SpaceError("a space must be valid TOML, but is nested too deeply.") from None
     return Space({name: _read_table(name, table) for name, table in tables.items()})
 
 

@@ -5,7 +5,6 @@
 is decided in `trust.py`.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +32,7 @@ from chromasonic.melody_generation.training.objective import MelodyObjective
 from chromasonic.reporting.result_files import package_versions, to_json
 from chromasonic.tuning.files import (
     read_bounded,
-    read_bounded_text,
+    read_bounded_json,
     replace_folder,
     unfinished_folder,
 )
@@ -249,7 +248,7 @@ def _weight_files(n_networks: int) -> list[str]:
 def _read_config(folder: Path) -> dict[str, Any]:
     file = folder / CONFIG_FILE
     try:
-        config = json.loads(read_bounded_text(file))
+        config = read_bounded_json(file)
     except FileNotFoundError:
         raise ModelError(
             f"a model folder must contain {CONFIG_FILE}, but {folder} does not. "

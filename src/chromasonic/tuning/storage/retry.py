@@ -72,6 +72,11 @@ class Retry:
         while True:
             try:
                 result = call(attempt)
+            except RecursionError:
+                raise StudyError(
+                    f"the storage {self._name} cannot be read: a value in it is nested too "
+                    "deeply. Restore it from a copy, or choose another --storage."
+                ) from None
             except (StorageInternalError, DBAPIError) as error:
                 self._require_hope(error)
                 if began_at is None:
