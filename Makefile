@@ -2,9 +2,6 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-# One thread a process: more of them would get into each other's way.
-export OMP_NUM_THREADS ?= 1
-
 # Two processes; tests/conftest.py hands out whole files, the slow ones first.
 PYTEST := $(BIN)/pytest -n 2
 
@@ -16,6 +13,9 @@ demo: .venv/installed
 	@cat demo_results/best_hyperparameters.json
 	$(BIN)/chromasonic train --from demo_results --top 3 --repeats 3
 	$(BIN)/chromasonic generate demo_results/final_model -n 4 --output-dir demo_results/melodies
+
+# Of two processes, with what they start, more threads would get into each other's way.
+test check faults: export OMP_NUM_THREADS ?= 1
 
 test: .venv/installed-dev
 	$(PYTEST) -m "not slow"

@@ -1,6 +1,6 @@
 """Test losses of final models and ensembles on the whole corpus, beside the best n-gram.
 
-    OMP_NUM_THREADS=1 python benchmarks/final_models/run.py
+    python benchmarks/final_models/run.py
 
 One configuration of an LSTM, chosen by hand after a few trainings on the same tunes, is trained
 by the steps that come after a search: `train_final` on training and validation melodies,

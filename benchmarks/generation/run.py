@@ -1,6 +1,6 @@
 """CPU seconds of generating 64 melodies of 100 notes, on one core.
 
-    OMP_NUM_THREADS=1 python benchmarks/generation/run.py
+    python benchmarks/generation/run.py
 
 Models are of the demo's largest size, with rhythm; weights are random, which takes as long. Each
 row is the median of five. Written to `results.json`; see README.md.
@@ -11,8 +11,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
-
-import torch
 
 from chromasonic.melody_generation.data.vocabulary import Vocabulary
 from chromasonic.melody_generation.listening.generation import generate
@@ -31,7 +29,6 @@ N_MELODIES, N_NOTES, RUNS = 64, 100, 5
 
 def main() -> None:
     """Measures and writes the results."""
-    torch.set_num_threads(1)
     members = {name: [name] for name in MODELS} | {"five lstms": ["lstm"] * 5}
     results = {name: measure(names) for name, names in members.items()}
     melodies = generate(made(["lstm"]), N_MELODIES, length=N_NOTES)

@@ -1,6 +1,6 @@
 """Is the winner that was trained again better than a search's own best, on the test tunes?
 
-    OMP_NUM_THREADS=1 python benchmarks/honest_winner/run.py
+    python benchmarks/honest_winner/run.py
 
 Twenty searches of small LSTMs on the whole corpus in its shipped split, each with a seed of its
 own. After each the best four are trained again as `chromasonic confirm` does it. Where the winner

@@ -1,6 +1,6 @@
 """Importance of idle parameters by several tools, after 50 trials of a noisy search.
 
-OMP_NUM_THREADS=1 python benchmarks/importance/run.py --seeds 10
+python benchmarks/importance/run.py --seeds 10
 """
 
 import argparse

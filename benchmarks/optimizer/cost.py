@@ -1,6 +1,6 @@
 """CPU time of one suggestion through Optuna, ask and tell, as the study grows.
 
-    OMP_NUM_THREADS=1 python benchmarks/optimizer/cost.py
+    python benchmarks/optimizer/cost.py
 
 Samplers take turns within each seed and size, so that whatever slows the machine slows all. Each
 study is filled with random trials of a smooth function with noise, then asked and told; the first

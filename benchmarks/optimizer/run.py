@@ -1,6 +1,6 @@
 """Runs every method on every problem, and goes on where it was broken off.
 
-    OMP_NUM_THREADS=1 python benchmarks/optimizer/run.py --peers random,optuna_tpe --seeds 0-9
+    python benchmarks/optimizer/run.py --peers random,optuna_tpe --seeds 0-9
 
 Each finished run is one line in `results/<peer>.jsonl.gz`. Two processes may run different peers
 at the same time. See README.md.

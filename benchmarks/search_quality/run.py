@@ -1,6 +1,6 @@
 """Test loss after a search of 30 trials on 1,000 tunes, beside the best n-gram.
 
-    OMP_NUM_THREADS=1 python benchmarks/search_quality/run.py
+    python benchmarks/search_quality/run.py
 
 Three searches, with the defaults of `chromasonic search` but for the space, which is what a CPU
 can train. The winner is the best trial by validation loss, with the weights the search kept; the

@@ -1,6 +1,6 @@
 """Wall time to the same validation loss: the tutorial's search against ours.
 
-    OMP_NUM_THREADS=1 python benchmarks/search_speed/run.py
+    python benchmarks/search_speed/run.py
 
 Runs are kept one by one in `runs/`, so that a benchmark that was broken off goes on. See
 ../README.md.

@@ -1,4 +1,4 @@
-"""A Gaussian process optimizer for hyperparameters, on numpy and scipy alone."""
+"""A Gaussian process optimizer for hyperparameters, on numpy and scipy."""
 
 from chromasonic.bayesopt._grid import compare_searches
 from chromasonic.bayesopt._loop import bayesian_optimization, find_next_point, sample_random_point

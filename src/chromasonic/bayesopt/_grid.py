@@ -12,6 +12,7 @@ from scipy.special import bdtr
 
 from chromasonic.bayesopt._loop import as_value, bayesian_optimization
 from chromasonic.bayesopt.analysis.convergence import best_so_far
+from chromasonic.bayesopt.arithmetic import own_error_state
 from chromasonic.bayesopt.space import Parameter, Space, Value
 
 Matrix = NDArray[np.float64]
@@ -42,6 +43,7 @@ class EvaluationsToReach:
     n_repeats: int
 
     @classmethod
+    @own_error_state()
     def of(cls, counts: Sequence[float]) -> "EvaluationsToReach":
         """The summary of one count a repeat, inf where it was not reached.
 

@@ -21,6 +21,7 @@ from chromasonic.bayesopt.analysis.stopping import (
     evaluations_without_improvement,
     expected_gain,
 )
+from chromasonic.bayesopt.arithmetic import own_arithmetic, own_error_state
 from chromasonic.bayesopt.gp.kernels import kernel_named
 from chromasonic.bayesopt.space import Params, Space, Value
 from chromasonic.bayesopt.space.encoded import EncodedSpace
@@ -32,6 +33,7 @@ _LEAST_STD = 1e-9  # relative to the largest
 _EFFORT = Effort(n_random=1000, n_local=500, widths=(0.1, 0.03, 0.01, 0.003))
 
 
+@own_error_state()
 def sample_random_point(
     bounds: Mapping[str, object], rng: np.random.Generator | int | None = None
 ) -> dict[str, Value]:
@@ -47,6 +49,7 @@ def sample_random_point(
     return Space.from_bounds(bounds).sample(np.random.default_rng(rng))
 
 
+@own_error_state()
 def find_next_point(
     gp: Surrogate,
     bounds: Mapping[str, object],
@@ -308,6 +311,7 @@ class _Search:
                 return StoppedBy.MIN_EXPECTED_GAIN
         return None
 
+    @own_arithmetic()
     def _expected_gain(self, n_evaluations: int) -> float | None:
         losses = self._losses()
         pairs = zip(self._observed, losses, strict=True)

@@ -20,6 +20,7 @@ from chromasonic.bayesopt.acquisition.maximize import (
     farthest_point,
     gradient_ascent,
 )
+from chromasonic.bayesopt.arithmetic import own_arithmetic
 from chromasonic.bayesopt.gp.features import Features
 from chromasonic.bayesopt.gp.kernels import kernel_named
 from chromasonic.bayesopt.space import Params, Space, Value
@@ -111,6 +112,7 @@ class Proposer:
         self._start = start or self._design_point
         self._design: Array | None = None
 
+    @own_arithmetic()
     def propose(
         self, observations: Sequence[Observation], running: Mapping[int, Params], number: int
     ) -> dict[str, Value]:
@@ -149,6 +151,7 @@ class Proposer:
         )
         return narrowed
 
+    @own_arithmetic()
     def surrogate(self, observations: Sequence[Observation]) -> FittedSurrogate:
         """The surrogate of the objective, in units of the observed values.
 

@@ -1,7 +1,6 @@
 """Hyperparameter search of a melody model: `HyperparameterOptimizer`."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -29,6 +28,7 @@ from chromasonic.melody_generation.training.search_space import (
     HyperparameterSearchSpace,
     model_and_training_params,
 )
+from chromasonic.melody_generation.training.threads import torch_threads
 from chromasonic.reporting.terminal import print_lines
 from chromasonic.search import run_search
 from chromasonic.tuning.executors.executor_config import ExecutorConfig
@@ -164,7 +164,7 @@ class HyperparameterOptimizer:
             _store_baselines(session, objective)
             return [self._best_model(session, before, objective)]
 
-        with _torch_threads(run.place.threads):
+        with torch_threads(run.place.threads):
             self._result = run_search(
                 plan, objective, run, console=self._console, observers=observers
             )
@@ -237,13 +237,3 @@ def _store_baselines(session: Session, objective: MelodyObjective) -> None:
         set_attribute(session.study, "baselines", baselines)
     description = attribute(session.study, "description")
     set_attribute(session.study, "description", {**description, "baselines": baselines})
-
-
-@contextmanager
-def _torch_threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -10,6 +10,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from chromasonic.bayesopt import Space
+from chromasonic.bayesopt.arithmetic import own_arithmetic
 from chromasonic.tuning._deterministic_view import VisibleStudy
 from chromasonic.tuning._optuna_private import RUNG, storage_of, study_id_of, trial_id_of
 from chromasonic.tuning.distributions import suggest_params
@@ -107,9 +108,9 @@ class Ledger:
             self._storage.set_trial_state_values(trial_id, TrialState.RUNNING)
         if attribute(trial, "params") is None:
             study = self._view.seen_by(number)
-            self._set_attributes(
-                trial_id, params=suggest_params(self._space, optuna.Trial(study, trial_id))
-            )
+            with own_arithmetic():
+                params = suggest_params(self._space, optuna.Trial(study, trial_id))
+            self._set_attributes(trial_id, params=params)
         self._set_attributes(trial_id, settings=self._settings)
         return self._storage.get_trial(trial_id)
 

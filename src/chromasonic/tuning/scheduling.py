@@ -11,6 +11,7 @@ from typing import Protocol
 
 import optuna
 
+from chromasonic.bayesopt.arithmetic import own_arithmetic
 from chromasonic.tuning._optuna_private import storage_of, trial_id_of
 from chromasonic.tuning.learning_curve import EpochRow
 from chromasonic.tuning.records import TrialRecord
@@ -117,6 +118,7 @@ class QueueAndPruner:
             return None
         return Turn(seen.waiting[0] if seen.waiting else None)
 
+    @own_arithmetic()
     def after_epoch(self, seen: Curves, number: int) -> Verdict:
         """`STOP` where the pruner says so, comparing with the trials that this one may see."""
         trial = seen.running[number].frozen

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import erfcx, log_ndtr, ndtr
 
+from chromasonic.bayesopt.arithmetic import own_error_state
 from chromasonic.bayesopt.gp.features import Features
 from chromasonic.bayesopt.gp.posterior import Posterior
 
@@ -64,6 +65,7 @@ class Score(Protocol):
         """Score of each point with its slopes; higher is better. `std` must be above 0."""
 
 
+@own_error_state()
 def expected_improvement(X: Matrix, gp: Surrogate, best_f: float, xi: float = 0.0) -> Vector:
     """Expected improvement: how far below `best_f - xi` each point is expected to fall.
 
@@ -85,6 +87,7 @@ def expected_improvement(X: Matrix, gp: Surrogate, best_f: float, xi: float = 0.
     return improvement
 
 
+@own_error_state()
 def log_expected_improvement(X: Matrix, gp: Surrogate, best_f: float, xi: float = 0.0) -> Vector:
     """The logarithm of `expected_improvement`, where that itself would be rounded to 0, too.
 
@@ -106,6 +109,7 @@ def log_expected_improvement(X: Matrix, gp: Surrogate, best_f: float, xi: float 
         return np.where(z > _CERTAIN_FROM, np.log(np.abs(gain)), np.log(std) + log_h)
 
 
+@own_error_state()
 def probability_of_improvement(X: Matrix, gp: Surrogate, best_f: float, xi: float = 0.0) -> Vector:
     """Probability of improvement: that each point falls below `best_f - xi`.
 
@@ -125,6 +129,7 @@ def probability_of_improvement(X: Matrix, gp: Surrogate, best_f: float, xi: floa
     return probability
 
 
+@own_error_state()
 def lower_confidence_bound(X: Matrix, gp: Surrogate, kappa: float = 2.0) -> Vector:
     """Lower confidence bound of the objective: mean - kappa * std.
 

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from chromasonic.bayesopt.acquisition.functions import Vector
 from chromasonic.bayesopt.analysis.interval import CONFIDENCE, Interval, student_interval
 from chromasonic.bayesopt.analysis.stopping import JointSurrogate, candidates, gains
+from chromasonic.bayesopt.arithmetic import own_error_state
 from chromasonic.bayesopt.space import Params, Space
 from chromasonic.bayesopt.space.encoded import EncodedSpace
 
@@ -50,6 +51,7 @@ class Convergence:
     tolerance: float = TOLERANCE
 
     @classmethod
+    @own_error_state()
     def of(
         cls,
         y: ArrayLike,
@@ -124,6 +126,7 @@ class AverageConvergence:
     best_so_far: Vector = field(compare=False)
 
     @classmethod
+    @own_error_state()
     def of(cls, runs: Sequence[Convergence]) -> Self:
         """The average of at least one run; those without a finite value are left out of it.
 
@@ -150,6 +153,7 @@ class AverageConvergence:
         )
 
 
+@own_error_state()
 def best_so_far(y: ArrayLike, *, maximize: bool = False) -> Vector:
     """The best value up to each evaluation, nan before the first finite one.
 
@@ -164,6 +168,7 @@ def best_so_far(y: ArrayLike, *, maximize: bool = False) -> Vector:
     return np.where(np.isfinite(best), best, np.nan)
 
 
+@own_error_state()
 def estimate_regret_left(
     surrogate: JointSurrogate, space: Space, observed: Sequence[Params], rng: np.random.Generator
 ) -> Interval:

@@ -17,6 +17,7 @@ from scipy.special import expit
 
 from chromasonic.bayesopt._initial_design import latin_hypercube
 from chromasonic.bayesopt.analysis.interval import Interval
+from chromasonic.bayesopt.arithmetic import own_arithmetic
 from chromasonic.bayesopt.gp.covariance import LENGTH_SCALE_BOUNDS, StationaryFamily
 from chromasonic.bayesopt.gp.features import Features
 from chromasonic.bayesopt.gp.hyperparameters import (
@@ -114,6 +115,7 @@ class ParameterImportance:
     total: Interval
 
 
+@own_arithmetic()
 def parameter_importance(
     bounds: Mapping[str, object],
     X_observed: Sequence[Params],

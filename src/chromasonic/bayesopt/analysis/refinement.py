@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from chromasonic.bayesopt.analysis.decisions import Action, Values, describe_range, recommend
 from chromasonic.bayesopt.analysis.interval import Interval
+from chromasonic.bayesopt.arithmetic import own_error_state
 from chromasonic.bayesopt.space import Parameter, Params, Space, Value
 from chromasonic.bayesopt.space._conditions import parents_first
 
@@ -33,6 +34,7 @@ class Decision:
         return f"{self.name}: {self.reason}"
 
 
+@own_error_state()
 def refine(
     space: Space,
     points: Sequence[Params],

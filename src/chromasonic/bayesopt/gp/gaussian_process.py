@@ -6,6 +6,7 @@ from typing import Any, Self, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from chromasonic.bayesopt.arithmetic import own_arithmetic
 from chromasonic.bayesopt.gp.covariance import StationaryFamily
 from chromasonic.bayesopt.gp.hyperparameters import (
     Hyperparameters,
@@ -84,6 +85,7 @@ class GaussianProcess:
         self.__init__(**{**known, **params})
         return self
 
+    @own_arithmetic()
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Learn from observations; returns itself.
 
@@ -110,6 +112,7 @@ class GaussianProcess:
         self._posterior = Posterior(covariance, self.hyperparameters_.noise, self._data)
         return self
 
+    @own_arithmetic()
     def predict(
         self, X: ArrayLike, return_std: bool = False, return_cov: bool = False
     ) -> Array | tuple[Array, Array]:
@@ -135,6 +138,7 @@ class GaussianProcess:
             return self._shift + self._spread * mean, self._spread * std
         return self._shift + self._spread * posterior.mean(points)
 
+    @own_arithmetic()
     def sample_y(
         self,
         X: ArrayLike,
@@ -152,12 +156,14 @@ class GaussianProcess:
         draws = self._require_posterior().sample(self._points(X), n_samples, rng)
         return self._shift + self._spread * draws.T
 
+    @own_arithmetic()
     def score(self, X: ArrayLike, y: ArrayLike) -> float:
         """Coefficient of determination R^2 of the predicted mean; 1 is best."""
         points, values = _read_data(X, y)
         residual = np.sum((values - self.predict(points)) ** 2)
         return float(1.0 - residual / np.sum((values - values.mean()) ** 2))
 
+    @own_arithmetic()
     def log_marginal_likelihood(
         self, theta: ArrayLike | None = None, eval_gradient: bool = False
     ) -> float | tuple[float, Array]:

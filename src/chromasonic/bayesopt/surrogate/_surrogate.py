@@ -11,6 +11,7 @@ from typing import final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from chromasonic.bayesopt.arithmetic import own_arithmetic
 from chromasonic.bayesopt.gp.covariance import StationaryFamily
 from chromasonic.bayesopt.gp.features import Features
 from chromasonic.bayesopt.gp.hyperparameters import Prior, TrainingData, best_hyperparameters
@@ -121,6 +122,7 @@ class FittedSurrogate:
         self._shift = shift
         self._spread = spread
 
+    @own_arithmetic()
     def predict(self, X: ArrayLike, return_std: bool = False) -> Array | tuple[Array, Array]:
         """The expected objective, without noise, and how sure that is.
 
@@ -132,6 +134,7 @@ class FittedSurrogate:
         expected = self._shift + self._spread * mean
         return (expected, abs(self._spread) * std) if return_std else expected
 
+    @own_arithmetic()
     def sample(self, X: ArrayLike, n_samples: int, rng: np.random.Generator) -> Array:
         """Joint draws of the objective at X, without noise, shape (n_samples, n)."""
         Z = self._features(np.asarray(X, dtype=float))

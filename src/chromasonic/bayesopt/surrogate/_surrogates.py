@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromasonic.bayesopt.acquisition.functions import AcquisitionFunction
+from chromasonic.bayesopt.arithmetic import own_arithmetic
 from chromasonic.bayesopt.gp.features import Features
 from chromasonic.bayesopt.gp.posterior import Posterior
 from chromasonic.bayesopt.space import Space
@@ -32,6 +33,7 @@ _Limited = tuple[Posterior, float]
 """A posterior, and the value up to which it is kept."""
 
 
+@own_arithmetic()
 def fit_surrogate(
     space: Space, observations: Sequence[Observation], kernel: str = "matern52"
 ) -> FittedSurrogate:

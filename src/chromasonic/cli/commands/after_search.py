@@ -27,14 +27,11 @@ def after_search(
         ChromasonicError: There is none, or its melodies or model cannot be had.
     """
     require_extra("torch", "melody")
-    import torch
-
     from chromasonic.melody_generation.after_search.finished_search import FinishedSearch
     from chromasonic.melody_generation.after_search.steps import AfterSearch
     from chromasonic.melody_generation.training.devices import choose_device
     from chromasonic.tuning.session import load_result
 
-    torch.set_num_threads(1)
     search = FinishedSearch.from_source(
         load_result(results, options=("--from", "--study-name")), trust_code=trust_code
     )

@@ -45,14 +45,11 @@ def generate(
     """Generate melodies as MIDI and sound, with a picture and measures beside people's tunes."""
     with errors_in_one_line(debug):
         require_extra("torch", "melody")
-        import torch
-
         from chromasonic.melody_generation.listening.export import Playback, write_melodies
         from chromasonic.melody_generation.listening.generation import generate as draw
         from chromasonic.melody_generation.trained.files import load_model
         from chromasonic.melody_generation.training.devices import choose_device
 
-        torch.set_num_threads(1)
         trained = load_model(model, device=choose_device(device), trust_code=trust_code)
         begun = None if seed_tune is None else _first_tune(seed_tune)
         melodies = draw(

@@ -20,6 +20,7 @@ from chromasonic.melody_generation.after_search.winner import (
     write_winner,
 )
 from chromasonic.melody_generation.trained.model import TrainedModel
+from chromasonic.melody_generation.training.threads import torch_threads
 from chromasonic.plural import counted
 from chromasonic.reporting.terminal import print_lines
 from chromasonic.reporting.text import winner_lines
@@ -54,6 +55,7 @@ class AfterSearch:
     jobs: int | None = None
     verbose: bool = True
 
+    @torch_threads()
     def winner(self) -> Winner:
         """Finds the winner and its ties by retraining, and writes them to the results."""
         self._print(*self.warnings())
@@ -66,6 +68,7 @@ class AfterSearch:
         self._print(*winner_lines({**winner.to_dict(), "n_trials": n_trials}, n_trials))
         return winner
 
+    @torch_threads()
     def final_model(self, folder: Path, trial: int | None = None) -> TrainedModel:
         """Trains the winner's configuration on all but the test melodies and writes the model.
 
@@ -82,6 +85,7 @@ class AfterSearch:
         self._print(f"Training the final model for {counted(winner.best_epoch, 'epoch')}.")
         return self._print_scores(train_final(self.search, winner, self._config, folder), folder)
 
+    @torch_threads()
     def ensemble(self, folder: Path, size: int = SIZE) -> TrainedModel:
         """Builds an ensemble of the best models and writes it."""
         winner = self.winner()

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chromasonic.bayesopt.arithmetic import own_arithmetic
 from chromasonic.errors import DataError
 from chromasonic.melody_generation.data.sequences import check_sequences
 from chromasonic.melody_generation.data.vocabulary import IntArray
@@ -114,6 +115,7 @@ class MelodyComparison:
     copied_share: float | None
 
 
+@own_arithmetic()
 def measure(melodies: Any, durations: Any = None, *, training: Any = None) -> Measures:
     """All measures of a set of melodies.
 
@@ -143,6 +145,7 @@ def measure(melodies: Any, durations: Any = None, *, training: Any = None) -> Me
     )
 
 
+@own_arithmetic()
 def compare(
     generated: Any,
     people: Any,

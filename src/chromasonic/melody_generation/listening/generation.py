@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import log_softmax
 
+from chromasonic.bayesopt.arithmetic import own_error_state
 from chromasonic.errors import DataError
 from chromasonic.melody_generation.data.vocabulary import (
     IntArray,
@@ -24,6 +25,7 @@ from chromasonic.melody_generation.models.melody_model import MelodyModel
 from chromasonic.melody_generation.models.rhythm import PitchDurationModel
 from chromasonic.melody_generation.trained.model import Network, TrainedModel
 from chromasonic.melody_generation.training.scoring import context_length
+from chromasonic.melody_generation.training.threads import torch_threads
 
 EIGHTH = 240
 """Ticks of every note where a model knows no durations: the commonest in the corpus."""
@@ -45,6 +47,8 @@ class Melody:
     durations: IntArray
 
 
+@own_error_state()
+@torch_threads()
 def generate(
     model: TrainedModel,
     n: int = 8,

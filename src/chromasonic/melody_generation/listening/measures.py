@@ -14,6 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from chromasonic.bayesopt.arithmetic import own_arithmetic
 from chromasonic.melody_generation.data.sequences import check_sequences
 from chromasonic.melody_generation.data.vocabulary import TICKS_PER_QUARTER, IntArray
 
@@ -39,6 +40,7 @@ class Copy(NamedTuple):
 NO_COPY = Copy(0, 0, 0, 0)
 
 
+@own_arithmetic()
 def longest_copies(melodies: Any, training: Any, *, in_any_key: bool = True) -> list[Copy]:
     """The longest run of each melody that also occurs in a training tune; of equal ones the first.
 

@@ -6,6 +6,7 @@ from typing import Self
 
 import numpy as np
 
+from chromasonic.bayesopt.arithmetic import own_arithmetic
 from chromasonic.melody_generation.data.melodies import Melodies
 from chromasonic.melody_generation.data.vocabulary import IntArray, Vocabulary
 from chromasonic.melody_generation.trained.evaluation import TuneNats
@@ -28,6 +29,7 @@ class Baseline:
     models: tuple[NGramModel, ...]
     vocabulary: Vocabulary
 
+    @own_arithmetic()
     def tune_nats(self, tunes: Sequence[IntArray]) -> TuneNats:
         """Negative log-likelihood of each tune."""
         lines = _lines(tunes, self.vocabulary)
@@ -35,6 +37,7 @@ class Baseline:
         nats = np.stack([nats for nats, _ in scored], axis=1)
         return TuneNats(nats, scored[0][1], self.vocabulary.factors)
 
+    @own_arithmetic()
     def refit(self, tunes: Sequence[IntArray]) -> Self:
         """Counts other tunes with the same orders and discounts."""
         lines = zip(self.models, _lines(tunes, self.vocabulary), strict=True)
@@ -46,6 +49,7 @@ class Baseline:
         )
 
 
+@own_arithmetic()
 def fit_baselines(melodies: Melodies) -> dict[str, Baseline]:
     """Fits interpolated Kneser-Ney n-grams, by name, with discounts chosen on validation melodies.
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromasonic.bayesopt.analysis.interval import Interval
+from chromasonic.bayesopt.arithmetic import own_arithmetic
 from chromasonic.melody_generation.data.vocabulary import IntArray
 
 Floats = NDArray[np.float64]
@@ -53,6 +54,7 @@ class TuneNats:
         )
 
 
+@own_arithmetic()
 def loss_interval(scored: TuneNats, seed: int = 0) -> Interval:
     """Loss in nats per note, with a percentile bootstrap interval over tunes."""
     draws = _draws(len(scored.notes), seed)
@@ -60,6 +62,7 @@ def loss_interval(scored: TuneNats, seed: int = 0) -> Interval:
     return Interval(scored.loss, *np.percentile(losses, PERCENTILES).tolist())
 
 
+@own_arithmetic()
 def paired_differences(one: TuneNats, other: TuneNats, seed: int = 0) -> Floats:
     """Bootstrap samples of `one`'s loss minus `other`'s, both on the same drawn tunes.
 
@@ -73,6 +76,7 @@ def paired_differences(one: TuneNats, other: TuneNats, seed: int = 0) -> Floats:
     return samples
 
 
+@own_arithmetic()
 def paired_difference(one: TuneNats, other: TuneNats, seed: int = 0) -> Interval:
     """Difference of two losses in nats per note, below 0 where `one` is better.
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from chromasonic.bayesopt.arithmetic import own_error_state
 from chromasonic.melody_generation.data.batches import IGNORED, Tunes
 from chromasonic.melody_generation.data.vocabulary import Vocabulary
 from chromasonic.melody_generation.models.check import OutputKind
@@ -21,6 +22,7 @@ from chromasonic.melody_generation.training.scoring import (
     evaluation_mode,
     predict,
 )
+from chromasonic.melody_generation.training.threads import torch_threads
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +86,8 @@ class TrainedModel:
             network.module.to(device)
         return self
 
+    @own_error_state()
+    @torch_threads()
     def tune_nats(self, tunes: Tunes) -> TuneNats:
         """Negative log-likelihood of each tune.
 

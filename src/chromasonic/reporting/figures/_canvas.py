@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from chromasonic.bayesopt.arithmetic import own_error_state
 from chromasonic.errors import MissingExtra
 from chromasonic.reporting.text import value_name
 from chromasonic.tuning.files import write_whole
@@ -201,6 +202,7 @@ def value_label(result: SearchResult) -> str:
     return plain(value_name(result) + (f" ({unit})" if unit else "") + higher)
 
 
+@own_error_state()
 def save_figure(figure: "Figure", path: Path) -> Path:
     """Writes a figure whole or not at all, and returns its path.
 

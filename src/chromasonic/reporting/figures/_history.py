@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from chromasonic.bayesopt.analysis.convergence import best_so_far
+from chromasonic.bayesopt.arithmetic import own_error_state
 from chromasonic.reporting.figures._canvas import (
     INK,
     PURPLE,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@own_error_state()
 def draw_history(result: SearchResult) -> "Figure":
     """Each trial's value by its number, the best so far, and the best n-gram beside them."""
     from matplotlib.ticker import MaxNLocator

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from chromasonic.bayesopt.analysis.importance import MIN_POINTS
+from chromasonic.bayesopt.arithmetic import own_error_state
 from chromasonic.reporting.figures._canvas import (
     BLUE,
     INK,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@own_error_state()
 def draw_importance(result: SearchResult) -> "Figure":
     """A bar with its 95 % interval for each parameter, or that there is not enough data.
 

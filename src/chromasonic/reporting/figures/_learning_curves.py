@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from chromasonic.bayesopt.arithmetic import own_error_state
 from chromasonic.reporting.figures._canvas import (
     BLUE,
     GREEN,
@@ -36,6 +37,7 @@ Curve = NDArray[np.float64]
 """Epochs and values, shape (n, 2); the value is nan where it was not finite."""
 
 
+@own_error_state()
 def draw_learning_curves(result: SearchResult) -> "Figure":
     """The value of every trial after each epoch, with the best few in colour."""
     from matplotlib.ticker import MaxNLocator

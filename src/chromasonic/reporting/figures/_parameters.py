@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from chromasonic.bayesopt import Categorical, Fixed, Float, Integer, Ordinal, Parameter
+from chromasonic.bayesopt.arithmetic import own_error_state
 from chromasonic.reporting.figures._canvas import (
     INK,
     legend_below,
@@ -104,6 +105,7 @@ def _aside(number: int) -> float:
 _MOST_COLUMNS = 4
 
 
+@own_error_state()
 def draw_parameters(result: SearchResult) -> "Figure":
     """A panel for each parameter that is varied: its values against those of the trials."""
     space: Mapping[str, Parameter] = result.space or {}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from chromasonic.bayesopt.arithmetic import own_error_state
 from chromasonic.reporting.figures._canvas import (
     BLUE,
     FRAME,
@@ -43,6 +44,7 @@ _MOST_TIME_LABELS = 14
 _LONGEST_TITLE = 100
 
 
+@own_error_state()
 def draw_piano_roll(melodies: Sequence[Melody], titles: Sequence[str] | None = None) -> "Figure":
     """A row for each melody, all on one scale of time and of pitch.
 

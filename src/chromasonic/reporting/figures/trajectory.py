@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chromasonic.bayesopt.analysis.convergence import best_so_far
+from chromasonic.bayesopt.arithmetic import own_error_state
 from chromasonic.reporting.figures._canvas import (
     BLUE,
     GREEN,
@@ -77,6 +78,7 @@ def plot_optimization_trajectory(
     return _written(draw_optimization_trajectory(values, maximize, ax=ax), path)
 
 
+@own_error_state()
 def draw_optimization_trajectory(
     y_observed: ArrayLike, maximize: bool = False, *, ax: "Axes | None" = None
 ) -> "Figure":
@@ -123,6 +125,7 @@ def plot_search_comparison(
     return _written(draw_search_comparison(comparison, ax=ax), path)
 
 
+@own_error_state()
 def draw_search_comparison(comparison: MethodComparison, *, ax: "Axes | None" = None) -> "Figure":
     """The best so far of each method: median over repeats, and the middle half of them.
 

@@ -16,9 +16,9 @@ from optuna.samplers import BaseSampler, TPESampler
 from optuna.trial import FrozenTrial
 
 from chromasonic.bayesopt import Space
+from chromasonic.bayesopt.arithmetic import own_arithmetic
 from chromasonic.bayesopt.proposals import Strategy
 from chromasonic.tuning._optuna_private import storage_of, study_id_of
-from chromasonic.tuning.sampling._blas import one_blas_thread
 from chromasonic.tuning.sampling._deterministic import SeededByTrial
 from chromasonic.tuning.sampling._history import History, Snapshot
 from chromasonic.tuning.sampling._models import SpaceModels
@@ -152,7 +152,7 @@ class GPSampler(BaseSampler):
         """Values for the rest of the trial, given those that it has already."""
         asked = {**known.newest, **trial.distributions, **asked}
         fixed = trial.system_attrs.get("fixed_params", {}) | given
-        with one_blas_thread():
+        with own_arithmetic():
             model = self._models.model(known, asked)
             return model.propose(known, fixed, asked, trial.number)
 
