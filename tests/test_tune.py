@@ -2,12 +2,14 @@ import contextlib
 import json
 import os
 import random
+import signal
 import sqlite3
 import sys
 import tempfile
 from functools import partial
 from importlib import import_module
 
+import numpy as np
 import optuna
 import pytest
 from optuna.pruners import MedianPruner
@@ -302,7 +304,7 @@ def test_trials_under_way_are_in_the_result_with_their_curves(search, tmp_path):
     def objective(params, trial):
         yield 2.0
         if trial.number == 1:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         yield 1.0
 
     result = search(objective, n_trials=3, output_dir=tmp_path)
@@ -750,3 +752,29 @@ def test_a_wrong_argument_is_told_before_anything_is_written(
     with pytest.raises(error, match=message):
         search(lambda params: 1.0, **{"output_dir": tmp_path / "results", **options})
     assert list_tree(tmp_path) == []
+
+
+def test_options_may_be_scalars_of_numpy(search, tmp_path):
+    plain = search(
+        bowl, BOUNDS, n_trials=6, seed=5, initial_points=[{"x": 0.5, "width": 2, "kind": "b"}]
+    )
+    found = search(
+        bowl,
+        BOUNDS,
+        n_trials=np.int64(6),
+        seed=np.int64(5),
+        jobs=np.int32(1),
+        threads=np.uint8(1),
+        timeout=np.float32(600),
+        patience=np.int16(50),
+        target=np.float64(-1.0),
+        maximize=np.False_,
+        deterministic=np.True_,
+        initial_points=[{"x": np.float32(0.5), "width": np.int8(2), "kind": np.str_("b")}],
+        output_dir=tmp_path,
+    )
+    assert [trial.params for trial in found.trials] == [trial.params for trial in plain.trials]
+    assert [trial.params for trial in load_result(tmp_path).trials] == [
+        trial.params for trial in found.trials
+    ]
+    assert json.loads((tmp_path / "optimization_results.json").read_text())["seed"] == 5

@@ -7,7 +7,7 @@ from typing import Any, Unpack
 from rich.console import Console
 
 from chromasonic.bayesopt import Space
-from chromasonic.errors import ObjectiveError
+from chromasonic.errors import ObjectiveError, shown
 from chromasonic.search import run_search
 from chromasonic.tuning.executors.executor_config import visible_gpus
 from chromasonic.tuning.named_objective import identity_of, objective_named
@@ -68,12 +68,13 @@ def tune(
         ValueError: Another argument is wrong.
     """
     settled = with_defaults(options)
+    maximize = bool(maximize)
     searched = space if isinstance(space, Space) else Space.from_bounds(space)
     named = objective_named(objective) if isinstance(objective, str) else objective
     # Here already a name that cannot be found must be told.
     name, source = identity_of(named)
     if not callable(named):
-        raise ObjectiveError(f"an objective must be a function, but got {objective!r:.80}.")
+        raise ObjectiveError(f"an objective must be a function, but got {shown(objective)}.")
     plan = SearchPlan(
         space=searched,
         num_epochs=None,

@@ -63,13 +63,36 @@ class StudyInUse(StudyError):
 
 
 LONGEST_LINE = 300
+LONGEST_VALUE = 80
 
 
 def one_line(error: BaseException) -> str:
     """The type of an error and the first line of its message, as plain text."""
+    try:
+        message = str(error)
+    except Exception:  # noqa: BLE001 - the user's own class may do anything
+        message = "its message cannot be shown"
     # Only the beginning of a huge message is looked at.
-    first_line = str(error)[: 4 * LONGEST_LINE].strip().partition("\n")[0].rstrip(".")
+    first_line = message[: 4 * LONGEST_LINE].strip().partition("\n")[0].rstrip(".")
     return plain_text(f"{type(error).__name__}: {first_line}"[:LONGEST_LINE])
+
+
+def shown(value: object) -> str:
+    """The beginning of a value as Python writes it, as plain text; its type where that fails."""
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - the user's own class may do anything
+        text = f"a value of type {type(value).__name__}"
+    return plain_text(text[:LONGEST_VALUE])
+
+
+def is_utf8(text: str) -> bool:
+    """True unless the text holds half a character, as names of files of another encoding do."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def plain_text(text: str) -> str:

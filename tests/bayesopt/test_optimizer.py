@@ -1,4 +1,8 @@
+import copy
 import json
+import pickle
+import sys
+import threading
 from collections import Counter
 
 import numpy as np
@@ -389,3 +393,65 @@ def test_mistakes_are_told_clearly():
         Optimizer(LINE, seed=-1)
     with pytest.raises(ValueError, match="xi and kappa must be finite"):
         Optimizer(LINE, xi=float("nan"))
+
+
+def test_no_observation_is_lost_between_four_threads_that_ask_and_tell():
+    optimizer = Optimizer({"x": (0.0, 1.0), "k": ["a", "b"]}, seed=0)
+    interval = sys.getswitchinterval()
+    asked = []
+
+    def work():
+        for _ in range(8):
+            proposal = optimizer.ask()
+            asked.append(proposal.number)
+            optimizer.report(proposal, 1, 2.0)
+            optimizer.state()
+            optimizer.tell(proposal, (proposal.params["x"] - 0.3) ** 2)
+            optimizer.tell({"x": proposal.params["x"], "k": "a"}, 1.0)
+
+    # Threads switch in the midst of everything.
+    sys.setswitchinterval(1e-5)
+    try:
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert len(set(asked)) == 32
+    assert [o.number for o in optimizer.observations] == list(range(64))
+    assert optimizer.running == []
+
+
+def test_a_copy_and_a_pickle_of_an_optimizer_go_on_as_the_original():
+    optimizer = Optimizer(MIXED, seed=3)
+    for _ in range(8):
+        optimizer.tell(optimizer.ask(), 1.0)
+    twins = [copy.deepcopy(optimizer), pickle.loads(pickle.dumps(optimizer))]
+    assert [twin.ask() for twin in twins] == [optimizer.ask()] * 2
+
+
+def test_scalars_of_numpy_are_kept_as_those_of_python():
+    optimizer = Optimizer(
+        {"x": (0.0, 1.0), "n": (1, 8), "c": ["a", True, 7]},
+        seed=np.int64(5),
+        n_initial=np.int32(2),
+        xi=np.float32(0.0),
+        initial_points=[{"x": np.float32(0.5), "n": np.uint8(3), "c": np.bool_(True)}],
+    )
+    first = optimizer.ask()
+    assert [type(value) for value in first.params.values()] == [float, int, bool]
+    optimizer.tell(first, np.float16(0.25))
+    optimizer.tell({"x": np.array(0.25), "n": np.int64(2), "c": np.str_("a")}, np.array(1.0))
+    stored = json.loads(json.dumps(optimizer.state()))
+    assert Optimizer.from_state(stored).ask() == optimizer.ask()
+    plain = Optimizer(
+        {"x": (0.0, 1.0), "n": (1, 8), "c": ["a", True, 7]},
+        seed=5,
+        n_initial=2,
+        initial_points=[{"x": 0.5, "n": 3, "c": True}],
+    )
+    plain.tell(plain.ask(), 0.25)
+    plain.tell({"x": 0.25, "n": 2, "c": "a"}, 1.0)
+    assert plain.ask().params == optimizer.running[0].params

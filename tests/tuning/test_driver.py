@@ -293,15 +293,16 @@ def test_an_interrupted_trial_teaches_nothing(make_search, falling, sampler):
     assert parts.outcome == whole.outcome
 
 
-def test_an_objective_that_raises_keyboard_interrupt_ends_the_search(make_search):
+def test_an_objective_that_raises_keyboard_interrupt_by_itself_fails_its_trial_alone(make_search):
     def objective(params, trial):
         if trial.number == 1:
             raise KeyboardInterrupt
         return 1.0
 
     search = make_search()
-    assert search.run(objective, 3) == "interrupted"
-    assert [trial.state.name for trial in search.study.trials] == ["COMPLETE", "WAITING"]
+    assert search.run(objective, 3) == "n_trials"
+    assert [trial.ending for trial in search.trials] == ["completed", "failed", "completed"]
+    assert "KeyboardInterrupt" in search.trials[1].reason
 
 
 def test_an_error_outside_of_trials_leaves_the_study_in_order(make_search, walk, tmp_path):

@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from chromasonic.tuning.interrupt import Interrupt
+from chromasonic.tuning.interrupt import Interrupt, UnaskedInterrupt
 
 CHILD = """
 import signal, sys, time
@@ -116,6 +116,16 @@ def test_a_request_works_like_a_signal_but_breaks_nothing_off():
         assert interrupt.requested
         with pytest.raises(KeyboardInterrupt), interrupt.breakable():
             pytest.fail("it was let in")
+
+
+def test_an_interrupt_that_nobody_has_asked_for_is_a_failure():
+    with (
+        Interrupt() as interrupt,
+        pytest.raises(UnaskedInterrupt, match="nobody has pressed Ctrl-C"),
+        interrupt.breakable(),
+    ):
+        raise KeyboardInterrupt
+    assert not interrupt.requested
 
 
 def test_a_time_limit_breaks_off_what_is_breakable_and_is_no_request():

@@ -4,6 +4,7 @@ import logging
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,14 @@ from chromasonic.bayesopt.arithmetic import own_arithmetic, own_error_state
 from chromasonic.bayesopt.gp.kernels import kernel_named
 from chromasonic.bayesopt.space import Params, Space, Value
 from chromasonic.bayesopt.space.encoded import EncodedSpace
-from chromasonic.bayesopt.space.values import is_integer, is_number, is_real
+from chromasonic.bayesopt.space.values import (
+    as_float,
+    is_integer,
+    is_number,
+    is_real,
+    python_scalar,
+)
+from chromasonic.errors import shown
 
 _N_ANCHORS = 5
 _LEAST_STD = 1e-9  # relative to the largest
@@ -205,15 +213,15 @@ def bayesian_optimization(
     search = _Search(
         space,
         int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else int(seed),
-        maximize,
+        bool(maximize),
         {
-            "n_initial": max(n_initial, len(initial_points)),
+            "n_initial": max(int(n_initial), len(initial_points)),
             "initial_design": initial_design,
             "acquisition": acquisition,
             "xi": float(xi),
             "kappa": float(kappa),
             "kernel": kernel,
-            "initial_points": tuple(dict(point) for point in initial_points),
+            "initial_points": tuple(space.as_point(point) for point in initial_points),
         },
     )
     if verbose and not isinstance(bounds, Space):
@@ -229,7 +237,9 @@ def bayesian_optimization(
     except KeyboardInterrupt:
         return search.result(StoppedBy.INTERRUPTED)
     except Exception as error:
-        error.result = search.result(StoppedBy.EXCEPTION)  # type: ignore[attr-defined]
+        # The user's own class may refuse attributes.
+        with suppress(Exception):
+            error.result = search.result(StoppedBy.EXCEPTION)  # type: ignore[attr-defined]
         raise
 
 
@@ -333,13 +343,13 @@ def as_value(value: Any) -> float:
     Raises:
         TypeError: If it is not a number; None, text and booleans are none.
     """
-    native = value.item() if getattr(value, "shape", None) == () else value
+    native = python_scalar(value)
     if not is_real(native):
         raise TypeError(
-            f"the objective must return a number, but it returned {value!r:.80}. "
+            f"the objective must return a number, but it returned {shown(value)}. "
             "Return the value as a float; nan where there is none."
         )
-    return float(native)
+    return as_float(native)
 
 
 def _is_true(answer: object) -> bool:

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from threading import RLock
 from typing import Any, Self, final, overload
 
 from chromasonic.bayesopt.proposals import Proposer, Strategy
 from chromasonic.bayesopt.space import Params, Space, Value
+from chromasonic.bayesopt.space.values import as_float, python_scalar
 from chromasonic.bayesopt.surrogate import FittedSurrogate, Observation, Outcome
+from chromasonic.errors import shown
 
 _STATE_VERSION = 1
 
@@ -29,7 +32,7 @@ class Optimizer:
     """Finds parameters of low value by a Gaussian process over the observations.
 
     Any number of points may run at once; they are taken into account. A failed point, and a
-    value of nan or inf, teaches that the place is bad.
+    value of nan or inf, teaches that the place is bad. Several threads may ask and tell.
 
     Args:
         space: A `Space`, or bounds as `Space.from_bounds` reads them.
@@ -64,31 +67,42 @@ class Optimizer:
         initial_points: tuple[Params, ...] | list[Params] = (),
     ) -> None:
         self.space = space if isinstance(space, Space) else Space.from_bounds(space)
-        self._seed = seed
+        self._seed = python_scalar(seed)
         self._strategy = Strategy(
-            n_initial,
+            python_scalar(n_initial),
             initial_design,
             acquisition,
-            xi,
-            kappa,
+            python_scalar(xi),
+            python_scalar(kappa),
             kernel,
-            tuple(dict(point) for point in initial_points),
+            tuple(self.space.as_point(point) for point in initial_points),
         )
-        self._proposer = Proposer(self.space, self._strategy, seed)
+        self._proposer = Proposer(self.space, self._strategy, self._seed)
         self._observations: dict[int, Observation] = {}
         self._running: dict[int, dict[str, Value]] = {}
         self._curves: dict[int, dict[int, float]] = {}
         self._next = 0
+        self._lock = RLock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        with self._lock:
+            return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = RLock()
 
     @property
     def observations(self) -> list[Observation]:
         """Observations, in the order of proposals."""
-        return [self._observations[number] for number in sorted(self._observations)]
+        with self._lock:
+            return [self._observations[number] for number in sorted(self._observations)]
 
     @property
     def running(self) -> list[Proposal]:
         """Proposals without a value yet."""
-        return [Proposal(number, dict(params)) for number, params in self._running.items()]
+        with self._lock:
+            return [Proposal(number, dict(params)) for number, params in self._running.items()]
 
     @overload
     def ask(self, n: None = None) -> Proposal: ...
@@ -130,18 +144,16 @@ class Optimizer:
             SpaceError: If parameters are not a point of the space.
         """
         outcome = _outcome(value, failed, pruned)
-        number, params = self._identify(point)
-        curve = self._curves.pop(number, {})
-        if pruned and value is not None:
-            curve.setdefault(max(curve, default=1), float(value))
-        self._running.pop(number, None)
-        self._observations[number] = Observation(
-            number,
-            params,
-            outcome,
-            float("nan") if value is None or pruned else float(value),
-            curve,
-        )
+        told = float("nan") if value is None else as_float(value)
+        with self._lock:
+            number, params = self._identify(point)
+            curve = self._curves.pop(number, {})
+            if pruned and value is not None:
+                curve.setdefault(max(curve, default=1), told)
+            self._running.pop(number, None)
+            self._observations[number] = Observation(
+                number, params, outcome, float("nan") if pruned else told, curve
+            )
 
     def report(self, proposal: Proposal, epoch: int, loss: float) -> None:
         """Adds a loss to the learning curve of a running point.
@@ -154,9 +166,10 @@ class Optimizer:
         Raises:
             ValueError: If the proposal is not running.
         """
-        if proposal.number not in self._running:
-            raise _not_running(proposal.number)
-        self._curves.setdefault(proposal.number, {})[int(epoch)] = float(loss)
+        with self._lock:
+            if proposal.number not in self._running:
+                raise _not_running(proposal.number)
+            self._curves.setdefault(proposal.number, {})[int(epoch)] = as_float(loss)
 
     def surrogate(self) -> FittedSurrogate:
         """The model of the objective, in its own units.
@@ -164,10 +177,15 @@ class Optimizer:
         Raises:
             ValueError: If nothing was told yet.
         """
-        return self._proposer.surrogate(self.observations)
+        with self._lock:
+            return self._proposer.surrogate(self.observations)
 
     def state(self) -> dict[str, Any]:
         """The whole state of the optimizer, as JSON can hold it."""
+        with self._lock:
+            return self._state()
+
+    def _state(self) -> dict[str, Any]:
         return {
             "version": _STATE_VERSION,
             "space": self.space.to_dict(),
@@ -206,11 +224,12 @@ class Optimizer:
         return optimizer
 
     def _ask(self) -> Proposal:
-        number = self._next
-        params = self._proposer.propose(self.observations, self._running, number)
-        self._next += 1
-        self._running[number] = params
-        return Proposal(number, dict(params))
+        with self._lock:
+            number = self._next
+            params = self._proposer.propose(self.observations, self._running, number)
+            self._next += 1
+            self._running[number] = params
+            return Proposal(number, dict(params))
 
     def _identify(self, point: Proposal | Params) -> tuple[int, dict[str, Value]]:
         """Number and parameters of an evaluated point; a new number for a point of the user's."""
@@ -218,13 +237,13 @@ class Optimizer:
             if point.number not in self._running:
                 raise _not_running(point.number)
             return point.number, self._running[point.number]
-        self.space.validate(point)
-        own = self.space.encode([point]).tobytes()
+        own_point = self.space.as_point(point)
+        own = self.space.encode([own_point]).tobytes()
         for number, params in self._running.items():
             if self.space.encode([params]).tobytes() == own:
                 return number, params
         number, self._next = self._next, self._next + 1
-        return number, dict(point)
+        return number, own_point
 
 
 def _outcome(value: object, failed: bool, pruned: bool) -> Outcome:
@@ -232,11 +251,11 @@ def _outcome(value: object, failed: bool, pruned: bool) -> Outcome:
     if says_nothing or (failed and (pruned or value is not None)):
         raise ValueError(
             "tell needs a value, failed=True or pruned=True, and no two that contradict each "
-            f"other, but got value={value!r}, failed={failed!r}, pruned={pruned!r}."
+            f"other, but got value={shown(value)}, failed={failed!r}, pruned={pruned!r}."
         )
     if value is not None and (isinstance(value, bool | str) or not hasattr(value, "__float__")):
         raise TypeError(
-            f"a value must be a number, but got {value!r}. For a point without one use "
+            f"a value must be a number, but got {shown(value)}. For a point without one use "
             "failed=True."
         )
     if failed:

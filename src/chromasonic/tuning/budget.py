@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from chromasonic.bayesopt.space.values import python_scalar
 from chromasonic.tuning.records import TrialRecord
 
 
@@ -40,6 +41,7 @@ class Budget:
     _started: float = field(default_factory=time.monotonic, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "n_trials", python_scalar(self.n_trials))
         _require_count("n_trials", self.n_trials)
         if self.patience is not None:
             _require_count("patience", self.patience)

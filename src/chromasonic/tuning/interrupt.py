@@ -15,6 +15,13 @@ LONGEST_ALARM_S = 1e8
 """Three years; no system takes an infinite one."""
 
 
+class UnaskedInterrupt(Exception):
+    """The failure of an objective that has raised KeyboardInterrupt by itself."""
+
+    def __init__(self) -> None:
+        super().__init__("the objective raised KeyboardInterrupt, but nobody has pressed Ctrl-C")
+
+
 class Interrupt:
     """Turns SIGINT and SIGTERM into a request while it is entered.
 
@@ -70,6 +77,10 @@ class Interrupt:
             if self.requested or self._out_of_time:
                 raise KeyboardInterrupt
             yield
+        except KeyboardInterrupt as error:
+            if self.requested or self._out_of_time:
+                raise
+            raise UnaskedInterrupt from error
         finally:
             self._breakable = False
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from chromasonic.bayesopt.space.values import as_float, python_scalar
+from chromasonic.errors import shown
 from chromasonic.tuning.endings import Ending
 from chromasonic.tuning.learning_curve import ROW_KEYS
 
@@ -120,29 +122,30 @@ def _as_metric(name: str, value: Any) -> Any:
             f"a metric must have a name of its own, but got {name!r}. "
             f"Use another one than {', '.join(ROW_KEYS)}."
         )
-    native = _native(value)
     try:
-        json.dumps(native)
+        return json.loads(json.dumps(value, default=_scalar))
     except (TypeError, ValueError):
         raise TypeError(
-            f"a metric must be what JSON can hold, but {name!r} is {value!r:.80}. "
+            f"a metric must be what JSON can hold, but {name!r} is {shown(value)}. "
             "Make it a number, text or a list of these."
         ) from None
-    return native
 
 
 def _as_loss(value: Any) -> float:
     try:
-        if value is None or isinstance(_native(value), bool | str):
+        if value is None or isinstance(python_scalar(value), bool | str):
             raise TypeError
-        return float(value)
+        return as_float(value)
     except (TypeError, ValueError):
         raise TypeError(
-            f"an objective must give a number, but it gave {value!r:.80}. "
+            f"an objective must give a number, but it gave {shown(value)}. "
             "Return or yield the loss as a float."
         ) from None
 
 
-def _native(value: Any) -> Any:
-    """A scalar of numpy or PyTorch as Python's own; anything else as it is."""
-    return value.item() if getattr(value, "shape", None) == () else value
+def _scalar(value: Any) -> Any:
+    """A scalar of numpy or PyTorch within a metric, as Python's own."""
+    native = python_scalar(value)
+    if native is value:
+        raise TypeError
+    return native

@@ -7,6 +7,7 @@ from typing import Any, Self, TypedDict
 
 from optuna.storages import BaseStorage
 
+from chromasonic.bayesopt.space.values import python_scalar
 from chromasonic.tuning.budget import Budget
 from chromasonic.tuning.executors.executor_config import ExecutorConfig
 from chromasonic.tuning.records import SearchResult
@@ -98,7 +99,8 @@ def with_defaults(options: RunOptions) -> RunOptions:
             close = get_close_matches(name, DEFAULTS, 1)
             hint = f"Did you mean {close[0]}?" if close else f"There are {', '.join(DEFAULTS)}."
             raise TypeError(f"a search has no option {name!r}. {hint}")
-    return {**DEFAULTS, **options}
+    given: Any = {name: python_scalar(value) for name, value in options.items()}
+    return {**DEFAULTS, **given}
 
 
 @dataclass(frozen=True)

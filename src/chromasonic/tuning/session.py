@@ -10,6 +10,7 @@ import optuna
 from optuna.storages import BaseStorage, InMemoryStorage
 
 from chromasonic.bayesopt import Space
+from chromasonic.bayesopt.space.values import python_scalar
 from chromasonic.errors import StudyError, StudyInUse, one_line
 from chromasonic.tuning._earlier import (
     describe_earlier,
@@ -89,11 +90,12 @@ class SearchPlan:
         # The record must name the sampler even if `auto` means another one later.
         object.__setattr__(self, "sampler", sampler_name(self.sampler))
         choose_pruner(self.pruner, self.num_epochs)
-        seed: Any = self.seed
+        seed: Any = python_scalar(self.seed)
         if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool) or seed < 0):
             raise ValueError(f"a seed must be a whole number of at least 0, but got {seed!r}.")
-        for point in self.initial_points:
-            self.space.validate(point)
+        object.__setattr__(self, "seed", seed)
+        points = [self.space.as_point(point) for point in self.initial_points]
+        object.__setattr__(self, "initial_points", points)
         if self.earlier is not None:
             _check_earlier(self.earlier)
             require_comparable(self.earlier, self.fingerprint, accept_changes=self.accept_changes)

@@ -1,5 +1,6 @@
 import json
 import re
+import signal
 
 import numpy as np
 import pytest
@@ -223,7 +224,7 @@ def test_what_was_broken_off_goes_on_and_nothing_is_trained_twice(done, tmp_path
     def counted(objective, params, trial):
         begun.append(trial.seed)
         if len(begun) == 2:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         return train(objective, params, trial)
 
     monkeypatch.setattr(repeats.MelodyObjective, "__call__", counted)

@@ -806,9 +806,11 @@ def test_a_trial_that_need_not_wait_goes_on_without_answers(open_executor):
     assert losses == [1.0, 2.0, 3.0, 4.0]
 
 
-def test_an_objective_that_raises_keyboard_interrupt_is_paused(open_executor):
+def test_an_objective_that_raises_keyboard_interrupt_by_itself_fails(open_executor):
     executor = open_executor(lambda params: raise_(KeyboardInterrupt()))
-    assert run(executor, task(0)) == [TrialPaused(0)]
+    (event,) = run(executor, task(0))
+    assert event.ending is Ending.FAILED
+    assert "nobody has pressed Ctrl-C" in event.reason
 
 
 def losses_of(events):

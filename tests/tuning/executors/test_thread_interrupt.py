@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 
 from chromasonic.tuning.executors.on_ray._worker import ThreadInterrupt
+from chromasonic.tuning.interrupt import UnaskedInterrupt
 
 AT_MOST_S = 30
 
@@ -42,6 +43,14 @@ def test_a_busy_thread_is_broken_off():
     assert inside.wait(AT_MOST_S)
     stop.request()
     assert thread.outcome is KeyboardInterrupt
+
+
+def test_an_interrupt_that_nobody_has_asked_for_is_a_failure():
+    def work():
+        with ThreadInterrupt().breakable():
+            raise KeyboardInterrupt
+
+    assert Thread(work).outcome is UnaskedInterrupt
 
 
 def test_what_is_not_breakable_goes_on_and_the_next_that_is_does_not_begin():

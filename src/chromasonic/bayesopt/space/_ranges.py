@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromasonic.bayesopt.space.parameter import Parameter, cell, clip_to_unit
-from chromasonic.bayesopt.space.values import is_integer, is_number
-from chromasonic.errors import SpaceError
+from chromasonic.bayesopt.space.values import is_integer, is_number, python_scalar
+from chromasonic.errors import SpaceError, shown
 
 Array = NDArray[np.float64]
 
@@ -44,6 +44,7 @@ class _Range(Parameter):
                 f"low must be below high, but got low={self.low!r} and high={self.high!r}. "
                 "Swap them, or hold the parameter constant with Fixed(value)."
             )
+        self._set(log=python_scalar(self.log))
         if not isinstance(self.log, bool):
             raise SpaceError(f"log must be True or False, but got {self.log!r}.")
         if self.log and self.low <= 0:
@@ -264,13 +265,17 @@ class Integer(_Range):
 
 def _as_float(key: str, value: object) -> float:
     if not is_number(value):
-        raise SpaceError(f"{key} must be a finite number, but got {value!r}.")
+        raise SpaceError(f"{key} must be a finite number, but got {shown(value)}.")
     return float(value)
 
 
 def _as_int(key: str, value: object) -> int:
     if not is_integer(value):
-        raise SpaceError(f"{key} must be an integer, but got {value!r}. Round it, or use Float.")
+        raise SpaceError(
+            f"{key} must be an integer, but got {shown(value)}. Round it, or use Float."
+        )
     if abs(int(value)) > _LARGEST_INTEGER:
-        raise SpaceError(f"{key} must be within -2**40 and 2**40, but got {value!r}. Use Float.")
+        raise SpaceError(
+            f"{key} must be within -2**40 and 2**40, but got {shown(value)}. Use Float."
+        )
     return int(value)

@@ -21,8 +21,8 @@ from chromasonic.bayesopt.space._reading import (
     parameter_from_dict,
 )
 from chromasonic.bayesopt.space.parameter import Parameter
-from chromasonic.bayesopt.space.values import Params, Value, reprs
-from chromasonic.errors import SpaceError
+from chromasonic.bayesopt.space.values import Params, Value, as_native, python_scalar, reprs
+from chromasonic.errors import SpaceError, is_utf8, shown
 
 
 @final
@@ -126,6 +126,16 @@ class Space(Mapping[str, Parameter]):
             SpaceError: If a name is unknown, missing or inactive, or a value impossible.
         """
         self._row(params)
+
+    def as_point(self, params: Params) -> dict[str, Value]:
+        """The same point with values of Python's own types.
+
+        Raises:
+            SpaceError: If it is not a point of the space.
+        """
+        point = {name: python_scalar(value) for name, value in params.items()}
+        self.validate(point)
+        return {name: as_native(value) for name, value in point.items()}
 
     def contains(self, params: Params) -> bool:
         """True if this is a point of the space."""
@@ -282,7 +292,11 @@ def _has_name(table: object) -> bool:
 
 def _check_entry(name: object, parameter: object) -> None:
     if not isinstance(name, str) or not name:
-        raise SpaceError(f"a parameter's name must be text, but got {name!r}. Rename it.")
+        raise SpaceError(f"a parameter's name must be text, but got {shown(name)}. Rename it.")
+    if not is_utf8(name):
+        raise SpaceError(
+            f"a parameter's name must be valid UTF-8, but got {shown(name)}. Rename it."
+        )
     if not isinstance(parameter, Parameter):
         raise error_of(
             name,

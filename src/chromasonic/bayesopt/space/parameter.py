@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from chromasonic.bayesopt.space.values import Value, read_values
-from chromasonic.errors import SpaceError
+from chromasonic.errors import SpaceError, shown
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Parameter(ABC):
             SpaceError: If it cannot.
         """
         if not self.contains(value):
-            raise SpaceError(f"the value must be {self.describe()}, but got {value!r}.")
+            raise SpaceError(f"the value must be {self.describe()}, but got {shown(value)}.")
 
     def to_dict(self) -> dict[str, Any]:
         """Its type and attributes, as JSON can hold them."""

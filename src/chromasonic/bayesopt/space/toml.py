@@ -28,7 +28,7 @@ from typing import Any
 from chromasonic.bayesopt.space import Parameter, Space, parameter_from_dict
 from chromasonic.bayesopt.space._reading import error_of
 from chromasonic.bayesopt.space.values import is_integer, is_number
-from chromasonic.errors import SpaceError
+from chromasonic.errors import SpaceError, is_utf8, shown
 
 _FORM = "low and high, or choices, or value"
 
@@ -156,6 +156,8 @@ def _written(name: str, value: object) -> str:
         return f"[{', '.join(_written(name, item) for item in value)}]"
     if value is None:
         raise error_of(name, "a value in TOML must not be None. Use a word such as 'none'.")
+    if isinstance(value, str) and not is_utf8(value):
+        raise error_of(name, f"a text in TOML must be valid UTF-8, but got {shown(value)}.")
     return _text(value) if isinstance(value, str) else json.dumps(value)
 
 

@@ -3,11 +3,11 @@
 import math
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 import numpy as np
 
-from chromasonic.errors import SpaceError
+from chromasonic.errors import SpaceError, shown
 
 Value = str | bool | int | float | None
 Params = Mapping[str, Value]
@@ -33,27 +33,38 @@ def is_integer(value: object) -> TypeGuard[int]:
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
+def python_scalar(value: Any) -> Any:
+    """A scalar of numpy, PyTorch or the like as Python's own; anything else as it is."""
+    return value.item() if getattr(value, "shape", None) == () else value
+
+
+def as_float(number: Any) -> float:
+    """The number as a float; infinite where it is too large for one."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
+
+
 def as_native(value: object) -> Value:
     """The value as Python's own type.
 
     Raises:
         SpaceError: If it is neither text, a boolean, a finite number nor None.
     """
-    if isinstance(value, np.generic):
-        value = value.item()
+    value = python_scalar(value)
     if value is None or isinstance(value, str | bool):
         return value
     if is_number(value):
         return int(value) if isinstance(value, Integral) else float(value)
     raise SpaceError(
-        f"a value must be text, a boolean, a finite number or None, but got {value!r}."
+        f"a value must be text, a boolean, a finite number or None, but got {shown(value)}."
     )
 
 
 def same(value: object, choice: Value) -> bool:
     """True if both are the same value: 1 and 1.0 are, 1 and True are not."""
-    if isinstance(value, np.generic):
-        value = value.item()
+    value = python_scalar(value)
     comparable = value is None or isinstance(value, str | Real)
     return comparable and isinstance(value, bool) == isinstance(choice, bool) and value == choice
 
@@ -74,7 +85,7 @@ def read_values(values: object, what: str) -> tuple[Value, ...]:
         SpaceError: If it is no list, empty, or holds a value twice or an impossible one.
     """
     if not isinstance(values, list | tuple | np.ndarray):
-        raise SpaceError(f"{what} must be a list, but got {values!r}. Put it in brackets.")
+        raise SpaceError(f"{what} must be a list, but got {shown(values)}. Put it in brackets.")
     natives = tuple(as_native(value) for value in values)
     if not natives:
         raise SpaceError(f"{what} must hold at least one value, but the list is empty. Add one.")

@@ -84,7 +84,7 @@ def generate(
     if length < 2:
         raise ValueError(f"length must be at least 2, but got {length}.")
     wanted = None if key is None else Key.parse(key)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(int(seed))
     count = n * (1 if wanted is None else _CANDIDATES_IN_A_KEY)
     if seed_tune is None:
         start = draw_starts(model, count, generator)

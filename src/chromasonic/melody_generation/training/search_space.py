@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from chromasonic.bayesopt import Fixed, Float, Integer, Ordinal, Parameter, Space
+from chromasonic.bayesopt.space.values import is_integer, python_scalar
 from chromasonic.errors import SpaceError
 from chromasonic.melody_generation.training.loop import TrainingSettings
 
@@ -44,7 +45,8 @@ class HyperparameterSearchSpace:
     space: Space = None  # type: ignore[assignment]  # filled in below
 
     def __post_init__(self) -> None:
-        if not isinstance(self.num_epochs, int) or self.num_epochs < 1:
+        object.__setattr__(self, "num_epochs", python_scalar(self.num_epochs))
+        if not is_integer(self.num_epochs) or self.num_epochs < 1:
             raise SpaceError(
                 f"num_epochs must be a whole number of at least 1, but got {self.num_epochs!r}."
             )
@@ -144,7 +146,7 @@ def _size(bounds: Any) -> Parameter:
     """Integer parameter in steps of the largest power of two that leaves at least 14 steps."""
     low, high = _pair(bounds)
     step = 1
-    if isinstance(low, int) and isinstance(high, int):
+    if is_integer(low) and is_integer(high):
         while (high - low) % (2 * step) == 0 and 2 * step * _FEWEST_STEPS <= high - low:
             step *= 2
     return _whole(bounds, step)

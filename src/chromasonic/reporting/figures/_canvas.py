@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chromasonic.bayesopt.arithmetic import own_error_state
-from chromasonic.errors import MissingExtra
+from chromasonic.errors import MissingExtra, plain_text
 from chromasonic.reporting.text import value_name
 from chromasonic.tuning.files import write_whole
 from chromasonic.tuning.records import SearchResult
@@ -187,7 +187,7 @@ def message(axes: "Axes", text: str) -> None:
 
 def plain(text: str) -> str:
     """The text as matplotlib shows it letter by letter: a dollar sign begins no formula."""
-    return text.replace("$", r"\$")
+    return plain_text(text).replace("$", r"\$")
 
 
 def shortened(text: str, at_most: int) -> str:

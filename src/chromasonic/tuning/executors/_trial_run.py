@@ -55,19 +55,34 @@ class TrialRun:
         try:
             with self._breakable():
                 begun = True
-                self._last = next(self._epochs)
+                epoch = self._next_epoch()
         except StopIteration as stop:
             return TrialEnded(number, stop.value, warning=self.try_to_save())
         except KeyboardInterrupt:
             # Once begun, the objective may be an epoch ahead of the learning curve.
             return TrialPaused(number, "" if begun else self.try_to_save())
-        epoch, seconds = self._last, round(time.monotonic() - started, 4)
+        if isinstance(epoch, Exception):
+            raise epoch
+        self._last = epoch
+        seconds = round(time.monotonic() - started, 4)
         row = EpochRow(len(self._rows) + 1, epoch.loss, epoch.train_loss, seconds, epoch.metrics)
         self._rows.append(row)
         is_due = time.monotonic() - self._saved_at >= self._next_save_after_s
         warning = self.try_to_save() if is_due else ""
         can_continue = epoch.save is not None and self._task.folder is not None
         return EpochEnded(number, row, can_continue, warning)
+
+    def _next_epoch(self) -> Epoch | Exception:
+        """The next epoch, or the objective's exception: a context writes to those it passes on.
+
+        Some of the user's classes refuse that.
+        """
+        try:
+            return next(self._epochs)
+        except StopIteration:
+            raise
+        except Exception as error:  # noqa: BLE001 - it is raised outside the context
+            return error
 
     def pause(self) -> TrialPaused | TrialEnded:
         """Stops the trial between two epochs, after a checkpoint if it can write one."""
@@ -111,17 +126,25 @@ def _is_of_the_disk(error: Exception) -> bool:
 
 def _failed(number: int, error: BaseException) -> TrialEnded:
     # PyTorch's own kinds are known by name and text: this part does not import PyTorch.
+    reason = one_line(error)
     out_of_memory = (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"
-        or "can't allocate memory" in str(error)
+        or "can't allocate memory" in reason
     )
     return TrialEnded(
         number,
         Ending.OUT_OF_MEMORY if out_of_memory else Ending.FAILED,
-        one_line(error),
-        _shortened(traceback.format_exc()),
+        reason,
+        _shortened(_traceback()),
     )
+
+
+def _traceback() -> str:
+    try:
+        return traceback.format_exc()
+    except Exception:  # noqa: BLE001 - the user's own class of error may do anything
+        return ""
 
 
 def _shortened(text: str) -> str:

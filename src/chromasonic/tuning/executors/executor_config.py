@@ -10,6 +10,7 @@ from typing import Any
 
 import psutil
 
+from chromasonic.bayesopt.space.values import python_scalar
 from chromasonic.errors import ExecutorError
 from chromasonic.tuning.executors._inline import InlineExecutor
 from chromasonic.tuning.executors._trial_run import Breakable
@@ -58,6 +59,8 @@ class ExecutorConfig:
     gpus_per_trial: float = 0
 
     def __post_init__(self) -> None:
+        for name in ("jobs", "threads", "memory_limit"):
+            object.__setattr__(self, name, python_scalar(getattr(self, name)))
         if self.executor not in EXECUTORS:
             raise ValueError(
                 f"an executor must be one of {', '.join(EXECUTORS)}, but got {self.executor!r}."

@@ -62,7 +62,7 @@ class GPSampler(BaseSampler):
     ) -> None:
         if n_startup_trials is not None and n_startup_trials < 1:
             raise ValueError(f"n_startup_trials must be at least 1, but got {n_startup_trials}.")
-        self._seed = secrets.randbelow(2**31) if seed is None else seed
+        self._seed = secrets.randbelow(2**31) if seed is None else int(seed)
         self._strategy = Strategy(
             n_initial=n_startup_trials, acquisition=acquisition, kernel=kernel
         )

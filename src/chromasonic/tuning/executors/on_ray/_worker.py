@@ -32,6 +32,7 @@ from chromasonic.tuning.executors.protocol import (
     TrialEnded,
     TrialStarted,
 )
+from chromasonic.tuning.interrupt import UnaskedInterrupt
 from chromasonic.tuning.objective import Objective
 
 
@@ -59,6 +60,11 @@ class ThreadInterrupt:
                     raise KeyboardInterrupt
                 self._thread = threading.get_ident()
             yield
+        except KeyboardInterrupt as error:
+            with self._lock:
+                if self._requested:
+                    raise
+            raise UnaskedInterrupt from error
         finally:
             with self._lock:
                 # An exception that comes too late must not be raised outside the block.

@@ -168,6 +168,12 @@ class _Commands:
             if self._must_break_off:
                 raise KeyboardInterrupt
             yield
+        except KeyboardInterrupt as error:
+            if self._must_break_off:
+                raise
+            from chromasonic.tuning.interrupt import UnaskedInterrupt
+
+            raise UnaskedInterrupt from error
         finally:
             self._breakable = False
 
