@@ -16,7 +16,7 @@ from optuna.pruners import MedianPruner
 from optuna.storages import InMemoryStorage
 
 from chromasonic import load_result, tune
-from chromasonic.bayesopt import Float, Space
+from chromasonic.bayesopt import Categorical, Float, Space
 from chromasonic.errors import (
     ExecutorError,
     ObjectiveError,
@@ -778,3 +778,32 @@ def test_options_may_be_scalars_of_numpy(search, tmp_path):
         trial.params for trial in found.trials
     ]
     assert json.loads((tmp_path / "optimization_results.json").read_text())["seed"] == 5
+
+
+def test_initial_points_and_earlier_trials_keep_true_apart_from_one(search, tmp_path):
+    space = {"flag": Categorical([1, True, "a"]), "x": (0.0, 1.0)}
+    first = [{"flag": flag, "x": 0.5} for flag in (True, 1, "a")]
+    options = {"initial_points": first, "sampler": "gp"}
+    found = search(lambda p: p["x"], space, 4, output_dir=tmp_path / "a", **options)
+    flags = [trial.params["flag"] for trial in found.trials]
+    assert [repr(flag) for flag in flags[:3]] == ["True", "1", "'a'"]
+    wider = {**space, "x": (-1.0, 1.0)}
+    after = search(
+        lambda p: p["x"],
+        wider,
+        6,
+        output_dir=tmp_path / "b",
+        earlier=load_result(tmp_path / "a"),
+        accept_changed_source=True,
+    )
+    assert [repr(trial.params["flag"]) for trial in after.trials[:4]] == [*map(repr, flags)]
+
+
+def test_a_space_where_true_becomes_one_is_another(search, tmp_path):
+    search(bowl_of_flag, {"flag": [True, "a"]}, 1, output_dir=tmp_path)
+    with pytest.raises(StudyMismatch, match=r"another space \(flag\)"):
+        search(bowl_of_flag, {"flag": [1, "a"]}, 2, output_dir=tmp_path)
+
+
+def bowl_of_flag(params):
+    return 1.0 if params["flag"] == "a" else 0.5

@@ -1,3 +1,5 @@
+from collections import Counter
+
 import optuna
 import pytest
 from optuna.distributions import (
@@ -8,6 +10,7 @@ from optuna.distributions import (
 
 from chromasonic.bayesopt import Categorical, Fixed, Float, Integer, Ordinal, Space
 from chromasonic.tuning.distributions import all_values, distribution_of, suggest_params
+from chromasonic.tuning.sampling.by_name import SAMPLERS
 
 EVERY_TYPE = Space(
     {
@@ -125,3 +128,79 @@ def test_values_of_a_grid(parameter, at_most, expected):
 def test_a_continuous_parameter_has_no_list_of_values():
     with pytest.raises(ValueError, match="say how many at most"):
         all_values(Float(0.0, 1.0))
+
+
+CONFUSING = Space(
+    {
+        "flag": Categorical([True, 1, "a", "1", "True"]),
+        "none": Categorical([0, False, None, ""]),
+        "x": Float(0.0, 1.0),
+    }
+)
+
+
+def exactly(values):
+    return Counter((type(value), value) for value in values)
+
+
+@pytest.mark.parametrize("sampler", [name for name in SAMPLERS if name not in ("auto", "grid")])
+def test_values_that_python_takes_for_equal_are_each_tried_by_every_sampler(sampler, make_search):
+    search = make_search(CONFUSING, sampler=sampler, num_epochs=1)
+    given = []
+
+    def objective(params):
+        given.append(params)
+        return params["x"] + (params["flag"] is not True) + (params["none"] is not False)
+
+    search.run(objective, 60)
+    for name in ("flag", "none"):
+        assert set(exactly(p[name] for p in given)) == set(exactly(CONFUSING[name].choices))
+    assert exactly(t.params["flag"] for t in search.trials) == exactly(p["flag"] for p in given)
+    # The study itself tells them apart, too.
+    stored = Counter(trial.params["flag"] for trial in search.study.trials)
+    assert stored == Counter(repr(params["flag"]) for params in given)
+
+
+def test_a_grid_has_each_of_the_values_that_python_takes_for_equal(make_search):
+    space = Space({"flag": CONFUSING["flag"], "none": CONFUSING["none"]})
+    search = make_search(space, sampler="grid", num_epochs=1)
+    assert search.run(lambda params: 1.0, 50) == "exhausted"
+    pairs = {tuple(map(repr, t.params.values())) for t in search.trials}
+    assert len(pairs) == len(search.trials) == 20
+
+
+@pytest.mark.parametrize("sampler", ["gp", "tpe", "qmc", "cmaes"])
+def test_confusing_values_are_searched_as_others_in_their_places(sampler, make_search):
+    flags, nones = CONFUSING["flag"].choices, CONFUSING["none"].choices
+    plain = CONFUSING.with_parameter("flag", Categorical([f"flag {i}" for i in range(5)]))
+    plain = plain.with_parameter("none", Categorical([f"none {i}" for i in range(4)]))
+
+    def loss(x, flag, none):
+        return x + (flag != 0) + (none != 1)
+
+    def confusing(params):
+        places = (CONFUSING[name].index(params[name]) for name in ("flag", "none"))
+        return loss(params["x"], *places)
+
+    def clear(params):
+        return loss(params["x"], int(params["flag"][-1]), int(params["none"][-1]))
+
+    one = make_search(CONFUSING, sampler=sampler, num_epochs=1)
+    other = make_search(plain, sampler=sampler, num_epochs=1)
+    one.run(confusing, 30)
+    other.run(clear, 30)
+    translated = [
+        {
+            "flag": flags[int(trial.params["flag"][-1])],
+            "none": nones[int(trial.params["none"][-1])],
+            "x": trial.params["x"],
+        }
+        for trial in other.trials
+    ]
+    assert [repr(trial.params) for trial in one.trials] == [repr(p) for p in translated]
+
+
+def test_a_user_of_optuna_gets_and_fixes_the_values_themselves():
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(0))
+    seen = exactly(suggest_params(CONFUSING, study.ask())["flag"] for _ in range(60))
+    assert set(seen) == set(exactly(CONFUSING["flag"].choices))

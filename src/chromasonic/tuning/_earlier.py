@@ -15,7 +15,7 @@ from chromasonic.bayesopt.space import Parameter, Value
 from chromasonic.bayesopt.space.values import same
 from chromasonic.errors import StudyMismatch
 from chromasonic.tuning._optuna_private import storage_of, study_id_of
-from chromasonic.tuning.distributions import distribution_of
+from chromasonic.tuning.distributions import distribution_of, to_optuna
 from chromasonic.tuning.learning_curve import curve_to_json
 from chromasonic.tuning.records import SearchResult, TrialRecord
 from chromasonic.tuning.stored import StoredEarlier, require_stored
@@ -242,5 +242,7 @@ def _optuna_value(record: TrialRecord) -> float | None:
 
 
 def _as_suggested(parameter: Parameter, value: Value) -> Value:
-    """The value as the space writes it, 2 and not 2.0."""
-    return value if parameter.n_values is None else parameter.from_unit(parameter.to_unit(value))
+    """The value as the space writes it, 2 and not 2.0, and as Optuna stores it."""
+    if parameter.n_values is None:
+        return value
+    return to_optuna(parameter, parameter.from_unit(parameter.to_unit(value)))

@@ -1,6 +1,7 @@
 """The search space as Optuna sees it."""
 
 import math
+from typing import Any
 
 from optuna.distributions import (
     BaseDistribution,
@@ -37,8 +38,28 @@ def distribution_of(parameter: Parameter) -> BaseDistribution:
             # Optuna has no steps on a log scale.
             return CategoricalDistribution(list(all_values(parameter)))
         case Ordinal() | Categorical():
-            return CategoricalDistribution(parameter.choices)
+            return CategoricalDistribution([to_optuna(parameter, c) for c in parameter.choices])
     raise TypeError(f"a parameter must be one of bayesopt's types, but got {parameter!r}.")
+
+
+def to_optuna(parameter: Parameter, value: Value) -> Value:
+    """The value as Optuna stores it: itself, or text for categories that Optuna would confuse.
+
+    Optuna takes 1 and True for one choice. Where both are there, each choice is stored as Python
+    writes it.
+    """
+    return repr(value) if _are_confused(parameter) else value
+
+
+def from_optuna(parameter: Parameter, stored: Any) -> Value:
+    """The value of which `to_optuna` has made what is stored; other values as they are."""
+    if not (_are_confused(parameter) and isinstance(parameter, Categorical)):
+        return stored  # type: ignore[no-any-return]
+    return {repr(choice): choice for choice in parameter.choices}.get(stored, stored)
+
+
+def _are_confused(parameter: Parameter) -> bool:
+    return isinstance(parameter, Categorical) and len(set(parameter.choices)) < parameter.n_values
 
 
 def all_values(parameter: Parameter, at_most: int | None = None) -> list[Value]:
@@ -72,5 +93,5 @@ def _suggest(trial: Trial, name: str, parameter: Parameter) -> Value:
         case IntDistribution(low=low, high=high, log=log, step=step):
             return trial.suggest_int(name, low, high, log=log, step=step)
         case CategoricalDistribution(choices=choices):
-            return trial.suggest_categorical(name, choices)
+            return from_optuna(parameter, trial.suggest_categorical(name, choices))
     raise TypeError(f"no such distribution: {parameter!r}.")

@@ -19,6 +19,7 @@ from chromasonic.tuning._earlier import (
     take_over,
 )
 from chromasonic.tuning._pruners import choose_pruner
+from chromasonic.tuning.distributions import to_optuna
 from chromasonic.tuning.files import read_bounded_json, sweep_unfinished
 from chromasonic.tuning.records import MAXIMIZE, SearchResult, read_result
 from chromasonic.tuning.sampling.by_name import choose_sampler, sampler_name
@@ -202,7 +203,7 @@ def _begin(study: optuna.Study, plan: SearchPlan) -> None:
     """Queues the initial points of a new study that are not queued yet."""
     n_queued = len(study.get_trials(deepcopy=False)) - n_trials_from_earlier(study)
     for point in plan.initial_points[n_queued:]:
-        study.enqueue_trial(dict(point))
+        study.enqueue_trial({n: to_optuna(plan.space[n], value) for n, value in point.items()})
     set_attribute(study, "begun", True)
 
 

@@ -133,7 +133,7 @@ def settle_seed(study: optuna.Study, seed: int | None) -> int:
 def changed_parts(stored: Mapping[str, Any], fingerprint: Fingerprint) -> list[str]:
     """Names of the parts that differ from the stored ones."""
     wanted = _as_json(fingerprint)
-    return [name for name in {**stored, **wanted} if stored.get(name) != wanted.get(name)]
+    return [n for n in {**stored, **wanted} if not _are_same(stored.get(n), wanted.get(n))]
 
 
 def differences(names: Sequence[str], stored: Mapping[str, Any], fingerprint: Fingerprint) -> str:
@@ -152,6 +152,15 @@ def _as_json(fingerprint: Fingerprint) -> dict[str, Any]:
     """The parts as a database gives them back, tuples as lists."""
     parts: dict[str, Any] = json.loads(json.dumps(dict(fingerprint.parts)))
     return parts
+
+
+def _are_same(one: Any, other: Any) -> bool:
+    """True if two JSON values are equal, 1 and true not being so."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_are_same(one[n], other[n]) for n in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_are_same, one, other))
+    return isinstance(one, bool) is isinstance(other, bool) and bool(one == other)
 
 
 def _generation(name: str) -> int:
@@ -183,7 +192,7 @@ def _require_same(study: optuna.Study, fingerprint: Fingerprint, accept_changes:
 
 def _difference(name: str, before: Any, now: Any) -> str:
     if isinstance(before, Mapping) and isinstance(now, Mapping):
-        parts = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+        parts = [key for key in {**before, **now} if not _are_same(before.get(key), now.get(key))]
         return f"{name} ({', '.join(parts)})"
     if len(f"{before}{now}") > 60:
         return name

@@ -1,4 +1,5 @@
 import math
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -291,3 +292,37 @@ def test_inline_is_one_job():
 def test_a_place_that_makes_no_sense_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         ExecutorConfig(**options)
+
+
+IN_A_POOL = """
+import multiprocessing, sys
+from concurrent.futures import ProcessPoolExecutor
+from chromasonic import tune
+
+def search(executor):
+    try:
+        options = {"jobs": 1, "seed": 0, "verbose": False, "executor": executor}
+        return len(tune("pool_objective:value", {"x": (0.0, 1.0)}, 3, **options).trials)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+if __name__ == "__main__":
+    spawn = multiprocessing.get_context("spawn")
+    with spawn.Pool(1) as pool:
+        print(*pool.map(search, ["process", "inline"]), sep="\\n")
+    with ProcessPoolExecutor(1, mp_context=spawn) as pool:
+        print(*pool.map(search, ["process"]))
+"""
+
+
+def test_a_daemonic_worker_is_told_what_to_do_and_what_it_is_told_works(tmp_path):
+    file = tmp_path / "pool.py"
+    file.write_text(IN_A_POOL)
+    objective = "def value(params):\n    return params['x']\n"
+    (tmp_path / "pool_objective.py").write_text(objective)
+    done = subprocess.run([sys.executable, file], capture_output=True, text=True, check=True)
+    refused, inline, elsewhere = done.stdout.splitlines()
+    assert refused.startswith("ExecutorError: the process executor must be able to start")
+    assert "executor='inline'" in refused
+    assert "ProcessPoolExecutor" in refused
+    assert (inline, elsewhere) == ("3", "3")

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 from dataclasses import dataclass
+from multiprocessing import current_process
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,12 @@ class ExecutorConfig:
             raise ExecutorError(
                 f"the inline executor must have one job, but got jobs={self.jobs}. "
                 "Use executor='process' for more."
+            )
+        if self.executor == "process" and current_process().daemon:
+            raise ExecutorError(
+                "the process executor must be able to start processes, but this one is a daemon "
+                "of multiprocessing, such as a worker of a Pool, which may not. Use "
+                "executor='inline' here, or concurrent.futures.ProcessPoolExecutor for Pool."
             )
         if self.memory_limit is not None:
             object.__setattr__(self, "memory_limit", bytes_of(self.memory_limit))

@@ -10,7 +10,7 @@ from optuna.distributions import BaseDistribution
 
 from chromasonic.bayesopt import Categorical, Fixed, Space
 from chromasonic.bayesopt.space import Parameter, Value
-from chromasonic.tuning.distributions import distribution_of
+from chromasonic.tuning.distributions import distribution_of, from_optuna, to_optuna
 from chromasonic.tuning.sampling._axes import Axis, Number
 from chromasonic.tuning.sampling._conditions import Conditions
 
@@ -90,7 +90,8 @@ class KnownSpace:
         values = dict(self._constants)
         for name, distribution in self._asked.items():
             if name in internal:
-                values[name] = distribution.to_external_repr(internal[name])
+                stored = distribution.to_external_repr(internal[name])
+                values[name] = from_optuna(self.space[name], stored)
         params = active_part(self.space, values)
         return params if params is not None and self.space.contains(params) else None
 
@@ -98,17 +99,26 @@ class KnownSpace:
         self, fixed: Mapping[str, Any], asked: Mapping[str, BaseDistribution]
     ) -> dict[str, Array]:
         """Places in the unit interval that a proposal may take, by parameter; others are free."""
+        values = {
+            name: from_optuna(self.space[name], stored)
+            for name, stored in fixed.items()
+            if name in self.distributions
+        }
         return {
             name: np.array([self.space[name].to_unit(value)])
-            for name, value in fixed.items()
-            if name in self.distributions and self.space[name].contains(value)
+            for name, value in values.items()
+            if self.space[name].contains(value)
         }
 
     def values_of(
         self, params: Mapping[str, Value], asked: Mapping[str, BaseDistribution]
     ) -> dict[str, Any]:
         """The proposal's values for the parameters that Optuna asks for."""
-        return {n: params[n] for n in asked if n in params and n in self.distributions}
+        return {
+            name: to_optuna(self.space[name], params[name])
+            for name in asked
+            if name in params and name in self.distributions
+        }
 
 
 # Number of values tried of a range that is narrower than the modelled one.

@@ -9,7 +9,7 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 
 from chromasonic.bayesopt import Fixed, Space
 from chromasonic.errors import MissingExtra, SpaceError
-from chromasonic.tuning.distributions import all_values
+from chromasonic.tuning.distributions import all_values, to_optuna
 from chromasonic.tuning.sampling import GPSampler
 from chromasonic.tuning.sampling._cma_es import CmaEsByTrialSampler
 from chromasonic.tuning.sampling._deterministic import (
@@ -90,7 +90,10 @@ def _grid(space: Space, seed: int) -> BaseSampler:
             "ones. Use sampler='random' or 'tpe'."
         )
     grid = {
-        name: all_values(parameter, at_most=GRID_VALUES_PER_NUMBER)
+        name: [
+            to_optuna(parameter, value)
+            for value in all_values(parameter, at_most=GRID_VALUES_PER_NUMBER)
+        ]
         for name, parameter in varied.items()
     }
     return FiniteGridSampler(grid, seed=seed)
