@@ -1,4 +1,6 @@
+import copy
 import math
+import pickle
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -6,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from chromasonic.bayesopt import Convergence, bayesian_optimization, parameter_importance
 from chromasonic.reporting.figures.trajectory import (
     draw_optimization_trajectory,
     draw_search_comparison,
@@ -116,3 +119,42 @@ def test_matplotlib_is_loaded_only_when_something_is_drawn():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def star(figure):
+    """Evaluation and value of the star."""
+    [axes] = figure.axes
+    [point] = [c for c in axes.collections if c.get_sizes().tolist() == [150]]
+    return tuple(point.get_offsets()[0].tolist())
+
+
+def height(params):
+    return 5.5 - (params["x"] - 0.3) ** 2
+
+
+def test_after_a_maximisation_the_star_is_at_the_highest_value_without_a_word(tmp_path):
+    result = bayesian_optimization(height, {"x": (0.0, 1.0)}, 6, 3, maximize=True, seed=0)
+    X, y = result
+    expected = (1.0 + int(np.argmax(y)), max(y))
+    assert min(y) < max(y)
+    for given in (result, (X, y), (result.X_observed, result.y_observed)):
+        assert star(plot_optimization_trajectory(*given)) == expected
+    again = pickle.loads(pickle.dumps(result))
+    assert star(draw_optimization_trajectory(copy.deepcopy(again).y_observed)) == expected
+    first = int(np.argmax(y[:4]))
+    assert star(plot_optimization_trajectory(X[:4], y[:4])) == (1.0 + first, y[first])
+    # What the user says counts more.
+    lowest = (1.0 + int(np.argmin(y)), min(y))
+    assert star(plot_optimization_trajectory(X, y, False)) == lowest
+    assert star(plot_optimization_trajectory(X, list(y))) == lowest
+
+
+def test_figures_of_a_run_know_the_direction_of_its_values():
+    result = bayesian_optimization(height, {"x": (0.0, 1.0)}, 17, 3, maximize=True, seed=0)
+    X, y = result
+    assert Convergence.of(y).best_so_far[-1] == max(y)
+    assert Convergence.of(list(y)).best_so_far[-1] == min(y)
+    bounds = {"x": (0.0, 1.0)}
+    assert parameter_importance(bounds, X, y) == parameter_importance(
+        bounds, X, list(y), maximize=True
+    )

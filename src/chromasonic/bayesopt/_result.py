@@ -16,6 +16,7 @@ import numpy as np
 from chromasonic.bayesopt.analysis.convergence import Convergence, estimate_regret_left
 from chromasonic.bayesopt.analysis.importance import ParameterImportance, parameter_importance
 from chromasonic.bayesopt.analysis.stopping import StoppedBy
+from chromasonic.bayesopt.observed import ObservedValues
 from chromasonic.bayesopt.space import Space, Value
 from chromasonic.bayesopt.surrogate import FittedSurrogate, Observation, Outcome, fit_surrogate
 
@@ -30,6 +31,7 @@ class OptimizationResult:
     Attributes:
         X_observed: The points evaluated, in order.
         y_observed: Their values in the user's units and sign; nan and infinities as they came.
+            They know the direction, so that figures of them need not be told.
         stopped_by: Why the search ended; None while it runs.
         space: How the bounds were read; `space.describe()` tells it in words.
         maximize: Whether higher is better.
@@ -44,6 +46,9 @@ class OptimizationResult:
     maximize: bool
     seed: int
     settings: Mapping[str, Any] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "y_observed", ObservedValues(self.y_observed, self.maximize))
 
     def __iter__(self) -> Iterator[list[Any]]:
         return iter((self.X_observed, self.y_observed))

@@ -17,6 +17,7 @@ from chromasonic.bayesopt.acquisition.functions import Vector
 from chromasonic.bayesopt.analysis.interval import CONFIDENCE, Interval, student_interval
 from chromasonic.bayesopt.analysis.stopping import JointSurrogate, candidates, gains
 from chromasonic.bayesopt.arithmetic import own_error_state
+from chromasonic.bayesopt.observed import is_maximized
 from chromasonic.bayesopt.space import Params, Space
 from chromasonic.bayesopt.space.encoded import EncodedSpace
 
@@ -56,7 +57,7 @@ class Convergence:
         cls,
         y: ArrayLike,
         *,
-        maximize: bool = False,
+        maximize: bool | None = None,
         tolerance: float = TOLERANCE,
         regret_left: Interval | None = None,
     ) -> Self:
@@ -64,7 +65,8 @@ class Convergence:
 
         Args:
             y: Values in the order of evaluation; nan and infinities allowed.
-            maximize: Whether higher is better.
+            maximize: Whether higher is better; None: as `y` says if it comes from a result, else
+                False.
             tolerance: What counts as converged, a share of the total improvement in (0, 1).
             regret_left: What `estimate_regret_left` found, to be kept with the rest.
 
@@ -73,7 +75,7 @@ class Convergence:
         """
         if not 0 < tolerance < 1:
             raise ValueError(f"tolerance must lie between 0 and 1, but got {tolerance!r}.")
-        best = best_so_far(y, maximize=maximize)
+        best = best_so_far(y, maximize=is_maximized(y, maximize))
         known = np.flatnonzero(np.isfinite(best))
         if not len(known):
             return cls(best, None, None, 0.0, 0.0, regret_left, tolerance)

@@ -29,6 +29,7 @@ from chromasonic.bayesopt.gp.hyperparameters import (
 )
 from chromasonic.bayesopt.gp.kernels import KERNELS
 from chromasonic.bayesopt.gp.posterior import Posterior
+from chromasonic.bayesopt.observed import is_maximized
 from chromasonic.bayesopt.space import Params, Space
 from chromasonic.bayesopt.space.encoded import EncodedSpace
 from chromasonic.bayesopt.surrogate.targets import winsorize_and_standardize
@@ -122,7 +123,7 @@ def parameter_importance(
     y_observed: Sequence[float],
     groups: Sequence[Sequence[str]] | None = None,
     *,
-    maximize: bool = False,
+    maximize: bool | None = None,
     seed: int = 0,
 ) -> list[ParameterImportance] | None:
     """The importance of each parameter or group, the most important first.
@@ -139,7 +140,8 @@ def parameter_importance(
         y_observed: Their values; those that are not finite are left out.
         groups: Names that are judged together; None: each parameter alone. Constants are left
             out of the answer.
-        maximize: Whether higher is better.
+        maximize: Whether higher is better; None: as `y_observed` says if it comes from a result,
+            else False.
         seed: Of the functions drawn.
 
     Returns:
@@ -165,12 +167,13 @@ def parameter_importance(
             "X_observed and y_observed must have the same length, "
             f"but got {len(X_observed)} points and values of shape {y.shape}."
         )
+    sign = -1.0 if is_maximized(y_observed, maximize) else 1.0
     kept = np.flatnonzero(np.isfinite(y)).tolist()
     if len(kept) > MAX_POINTS:
         kept = [kept[i] for i in np.linspace(0, len(kept) - 1, MAX_POINTS).astype(int)]
     if len(kept) < MIN_POINTS:
         return None
-    z = winsorize_and_standardize(-y[kept] if maximize else y[kept], winsorize=False).z
+    z = winsorize_and_standardize(sign * y[kept], winsorize=False).z
     groups_that_vary = [group for group in names if any(space[n].n_values != 1 for n in group)]
     if not (groups_that_vary and z.any()):
         return None

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chromasonic.bayesopt.analysis.convergence import best_so_far
 from chromasonic.bayesopt.arithmetic import own_error_state
+from chromasonic.bayesopt.observed import is_maximized
 from chromasonic.reporting.figures._canvas import (
     BLUE,
     GREEN,
@@ -51,7 +52,7 @@ class MethodComparison(Protocol):
 def plot_optimization_trajectory(
     X_observed: Sequence[Any],
     y_observed: ArrayLike,
-    maximize: bool = False,
+    maximize: bool | None = None,
     *,
     path: Path | str | None = None,
     ax: "Axes | None" = None,
@@ -61,7 +62,8 @@ def plot_optimization_trajectory(
     Args:
         X_observed: The points evaluated; only their number is looked at.
         y_observed: Their values in order; nan and infinities allowed.
-        maximize: Whether higher is better.
+        maximize: Whether higher is better; None: as `y_observed` says if it comes from a result,
+            else False.
         path: Where it is written; the ending chooses the format, PNG without one.
         ax: Axes to draw on, instead of a figure of its own.
 
@@ -75,21 +77,23 @@ def plot_optimization_trajectory(
             "X_observed and y_observed must have the same length, "
             f"but got {len(X_observed)} points and values of shape {values.shape}."
         )
+    maximize = is_maximized(y_observed, maximize)
     return _written(draw_optimization_trajectory(values, maximize, ax=ax), path)
 
 
 @own_error_state()
 def draw_optimization_trajectory(
-    y_observed: ArrayLike, maximize: bool = False, *, ax: "Axes | None" = None
+    y_observed: ArrayLike, maximize: bool | None = None, *, ax: "Axes | None" = None
 ) -> "Figure":
     """Each observed value by its evaluation, counted from 1, and the best so far.
 
     Args:
         y_observed: Values in order; what is not finite stands as a tick at the bottom.
-        maximize: Whether higher is better.
+        maximize: As in `plot_optimization_trajectory`.
         ax: Axes to draw on, instead of a figure of its own.
     """
     figure, axes = _canvas(ax)
+    maximize = is_maximized(y_observed, maximize)
     y = np.asarray(y_observed, dtype=float)
     if not len(y):
         message(axes, "Nothing has been evaluated yet.")
