@@ -8,6 +8,7 @@ from rich.console import Console
 
 from chromasonic.bayesopt import Space
 from chromasonic.errors import ObjectiveError, shown
+from chromasonic.paths import expand_home
 from chromasonic.search import run_search
 from chromasonic.tuning.executors.executor_config import visible_gpus
 from chromasonic.tuning.named_objective import identity_of, objective_named
@@ -79,7 +80,7 @@ def tune(
         space=searched,
         num_epochs=None,
         fingerprint=_fingerprint(searched, name, source, maximize),
-        output_dir=None if output_dir is None else Path(output_dir),
+        output_dir=None if output_dir is None else expand_home(output_dir),
         study_name=study_name or name.rpartition(".")[2].rpartition(":")[2],
         storage=settled["storage"],
         sampler=settled["sampler"],

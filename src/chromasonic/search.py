@@ -59,9 +59,9 @@ def run_search(
         if in_words:
             say(*beginning_lines(before, run.budget.n_trials))
         executor = run.place.open(objective, interrupt.breakable)
-        cancellations = Cancellations(plan.output_dir)
+        cancellations = Cancellations(plan.folder)
         cancellations.clear()
-        files = plan.output_dir and ResultFiles(lambda: read_result(study), plan.output_dir)
+        files = plan.folder and ResultFiles(lambda: read_result(study), plan.folder)
         shown = console if in_words else Console(quiet=True)
         with ProgressDisplay(shown, before, run.budget.n_trials, plan.num_epochs) as progress:
             driver = Driver(
@@ -73,7 +73,7 @@ def run_search(
                 rules=run.rules,
                 observers=[*more, *([files] if files else []), progress],
                 interrupt=interrupt,
-                checkpoints=plan.output_dir and SearchFolder(plan.output_dir).checkpoints,
+                checkpoints=plan.folder and SearchFolder(plan.folder).checkpoints,
                 settings={
                     "sampler": plan.sampler,
                     "pruner": plan.pruner,
@@ -86,8 +86,8 @@ def run_search(
             )
             stopped_by = driver.run()
         result = read_result(study, stopped_by)
-        if plan.output_dir is not None:
-            _write_files(result, plan.output_dir)
+        if plan.folder is not None:
+            _write_files(result, plan.folder)
     if in_words:
         say(*ending_lines(result, plan.output_dir))
     return result

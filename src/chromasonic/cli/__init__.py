@@ -1,6 +1,9 @@
 """The command line: one short function a command, in a file of its name."""
 
-from typing import Annotated
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -12,6 +15,7 @@ from chromasonic.cli.commands.refine import refine
 from chromasonic.cli.commands.report import report
 from chromasonic.cli.commands.search import search
 from chromasonic.cli.commands.tune import tune
+from chromasonic.paths import expand_home
 
 # Only what `--help` needs is imported here and in these files: the rest takes seconds to load.
 
@@ -22,8 +26,20 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+
+def with_home(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with `~` in its paths replaced, as no shell does after `--option=`."""
+
+    @wraps(command)
+    def expanded(**given: Any) -> None:
+        command(**{n: expand_home(v) if isinstance(v, Path) else v for n, v in given.items()})
+
+    return expanded
+
+
 for command in (search, confirm, train, ensemble, generate, refine, tune, report, cancel):
-    app.command()(command)
+    app.command()(with_home(command))
 
 
 def main() -> None:

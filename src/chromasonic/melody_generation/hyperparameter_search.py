@@ -29,6 +29,7 @@ from chromasonic.melody_generation.training.search_space import (
     model_and_training_params,
 )
 from chromasonic.melody_generation.training.threads import torch_threads
+from chromasonic.paths import expand_home, user_path
 from chromasonic.reporting.terminal import print_lines
 from chromasonic.search import run_search
 from chromasonic.tuning.executors.executor_config import ExecutorConfig
@@ -85,7 +86,7 @@ class HyperparameterOptimizer:
         self.model_class = model_class
         self.search_space = search_space
         self.device = choose_device(str(device))
-        self.output_dir = Path(output_dir or DEFAULT_OUTPUT_DIR)
+        self.output_dir = expand_home(output_dir or DEFAULT_OUTPUT_DIR)
         self._console = Console(quiet=not verbose)
         self._result: SearchResult | None = None
 
@@ -184,7 +185,7 @@ class HyperparameterOptimizer:
 
         if self._result is None:
             raise StudyError("there is no search result to draw yet. Call optimize first.")
-        return save_figure(draw_history(self._result), Path(save_path))
+        return save_figure(draw_history(self._result), user_path(save_path))
 
     def _objective(self, melodies: Melodies, place: ExecutorConfig) -> MelodyObjective:
         """The objective, after a check of the model class."""
@@ -201,7 +202,7 @@ class HyperparameterOptimizer:
     ) -> BestModelWriter:
         description = attribute(session.study, "description")
         return BestModelWriter(
-            SearchFolder(self.output_dir).best_model,
+            SearchFolder(user_path(self.output_dir)).best_model,
             before.best_trial,
             objective,
             session.study.study_name,

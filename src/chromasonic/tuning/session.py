@@ -12,6 +12,7 @@ from optuna.storages import BaseStorage, InMemoryStorage
 from chromasonic.bayesopt import Space
 from chromasonic.bayesopt.space.values import python_scalar
 from chromasonic.errors import StudyError, StudyInUse, one_line
+from chromasonic.paths import expand_home, user_path
 from chromasonic.tuning._earlier import (
     describe_earlier,
     n_trials_from_earlier,
@@ -29,6 +30,7 @@ from chromasonic.tuning.storage.driver_storage import DriverStorage
 from chromasonic.tuning.storage.in_place import FilesInPlace
 from chromasonic.tuning.storage.lease import Lease, lease_url
 from chromasonic.tuning.storage.opening import (
+    absolute_url,
     close_storage,
     open_storage,
     safe_url,
@@ -68,6 +70,7 @@ class SearchPlan:
         fresh: Begin a new study beside the old one.
         accept_changes: Go on although an acceptable part of the fingerprint has changed.
         description: Kept with the study, and in the result.
+        folder: `output_dir` from the root, where files go; messages name it as it was given.
     """
 
     space: Space
@@ -84,8 +87,11 @@ class SearchPlan:
     fresh: bool = False
     accept_changes: bool = False
     description: Mapping[str, Any] = field(default_factory=dict)
+    folder: Path | None = field(init=False)
 
     def __post_init__(self) -> None:
+        # The objective may change the working directory of this process.
+        object.__setattr__(self, "folder", self.output_dir and user_path(self.output_dir))
         # Errors in these are reported before anything is opened.
         choose_sampler(self.sampler, self.space, 0)
         # The record must name the sampler even if `auto` means another one later.
@@ -138,15 +144,17 @@ def open_session(
         StudyError: It cannot be opened, is in use, or was started with something else; or, at the
             end of the block, trials that were written are not there.
     """
-    url = plan.storage or _own_storage(plan.output_dir)
+    shown_url = safe_url(plan.storage or _own_storage(plan.output_dir))
+    url = plan.storage or _own_storage(plan.folder)
+    url = absolute_url(url) if isinstance(url, str) else url
     locks = _locks(plan, url)
     with ExitStack() as stack:
         stack.enter_context(_quiet_optuna())
-        stack.enter_context(sole_driver(*locks))
-        if plan.output_dir is not None:
-            sweep_unfinished(plan.output_dir)
+        stack.enter_context(sole_driver(*locks, output_dir=plan.output_dir))
+        if plan.folder is not None:
+            sweep_unfinished(plan.folder)
         # Ctrl-C is not handled while SQLite itself waits; Retry waits in short steps.
-        retry = Retry(safe_url(url), on_warning=on_warning)
+        retry = Retry(shown_url, on_warning=on_warning)
         opened = open_storage(
             url, sqlite_timeout_s=1.0, should_give_up=lambda: retry.should_give_up()
         )
@@ -156,8 +164,8 @@ def open_session(
             lease = stack.enter_context(Lease(server, plan.study_name, on_wait=on_warning))
         storage = DriverStorage(opened, retry)
         before = newest_name(storage, plan.study_name)
-        if plan.fresh and before is not None and plan.output_dir is not None:
-            SearchFolder(plan.output_dir).set_aside(before)
+        if plan.fresh and before is not None and plan.folder is not None:
+            SearchFolder(plan.folder).set_aside(before)
         study = open_study(
             storage,
             plan.study_name,
@@ -172,7 +180,7 @@ def open_session(
         take_over(study, plan.space, plan.earlier, on_warning)
         if attribute(study, "begun") is None:
             _begin(study, plan)
-        identity = {"study_name": study.study_name, "seed": seed, "storage": safe_url(url)}
+        identity = {"study_name": study.study_name, "seed": seed, "storage": shown_url}
         set_attribute(
             study, "description", {**identity, **plan.description, **describe_earlier(study)}
         )
@@ -208,7 +216,7 @@ def _begin(study: optuna.Study, plan: SearchPlan) -> None:
 
 
 def _locks(plan: SearchPlan, url: str | BaseStorage) -> list[Path]:
-    locks = [] if plan.output_dir is None else [SearchFolder(plan.output_dir).lock]
+    locks = [] if plan.folder is None else [SearchFolder(plan.folder).lock]
     file = None if isinstance(url, BaseStorage) else sqlite_file(url)
     if file is not None:
         # Also where it lies in the output directory: another search may name it by its URL.
@@ -264,8 +272,8 @@ def load_result(
         StudyError: There is no such search, there are several, or it cannot be read.
     """
     if "://" in str(place):
-        return _read_study(str(place), study_name, options[1])
-    path = Path(place)
+        return _read_study(absolute_url(str(place)), study_name, options[1])
+    path = expand_home(place)
     if path.suffix == ".json":
         return _read_results_file(path)
     folder = SearchFolder(path)

@@ -22,13 +22,13 @@ import re
 import tomllib
 from collections.abc import Mapping
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 from chromasonic.bayesopt.space import Parameter, Space, parameter_from_dict
 from chromasonic.bayesopt.space._reading import error_of
 from chromasonic.bayesopt.space.values import is_integer, is_number
 from chromasonic.errors import SpaceError, is_utf8, shown
+from chromasonic.paths import expand_home
 
 _FORM = "low and high, or choices, or value"
 
@@ -40,7 +40,7 @@ def read_space(path: str | PathLike[str]) -> Space:
         SpaceError: If the file cannot be read or does not describe a space; it names the file.
     """
     try:
-        return space_from_toml(Path(path).read_text(encoding="utf-8-sig"))
+        return space_from_toml(expand_home(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         problem = f"the file must be readable, but: {error.strerror}. Check the path."
     except UnicodeDecodeError:

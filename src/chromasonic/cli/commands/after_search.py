@@ -35,9 +35,12 @@ def after_search(
     search = FinishedSearch.from_source(
         load_result(results, options=("--from", "--study-name")), trust_code=trust_code
     )
-    folder = results if results.is_dir() else results.parent
     chosen = str(choose_device(device))
-    return AfterSearch(search, folder, top, repeats, chosen, executor, jobs)
+    return AfterSearch(search, _folder(results), top, repeats, chosen, executor, jobs)
+
+
+def _folder(results: Path) -> Path:
+    return results if results.is_dir() else results.parent
 
 
 def ensemble(
@@ -63,7 +66,7 @@ def ensemble(
         from chromasonic.tuning.search_folder import SearchFolder
 
         after = after_search(from_, top, repeats, device, executor, jobs, trust_code)
-        after.ensemble(output_dir or SearchFolder(after.results_dir).ensemble, size)
+        after.ensemble(output_dir or SearchFolder(_folder(from_)).ensemble, size)
 
 
 def train(
@@ -92,7 +95,7 @@ def train(
         from chromasonic.tuning.search_folder import SearchFolder
 
         after = after_search(from_, top, repeats, device, executor, jobs, trust_code)
-        after.final_model(output_dir or SearchFolder(after.results_dir).final_model, trial)
+        after.final_model(output_dir or SearchFolder(_folder(from_)).final_model, trial)
 
 
 def confirm(

@@ -65,6 +65,7 @@ def search(
 
     The same command on the same directory goes on where it stopped. Ctrl-C stops it.
     """
+    folder = output_dir.absolute()
     with errors_in_one_line(debug):
         if plot:
             require_extra("matplotlib", "report")
@@ -99,7 +100,7 @@ def search(
             **options(),
         )
         if plot:
-            draw(result, output_dir)
+            draw(result, folder)
     exit_by_result(result.stopped_by, found=result.best_trial is not None)
 
 

@@ -39,6 +39,7 @@ def tune(
 
     The same command on the same directory goes on where it stopped. Ctrl-C stops it.
     """
+    folder = output_dir.absolute()
     with errors_in_one_line(debug):
         if plot:
             require_extra("matplotlib", "report")
@@ -59,5 +60,5 @@ def tune(
             **options(),
         )
         if plot:
-            draw(result, output_dir)
+            draw(result, folder)
     exit_by_result(result.stopped_by, found=result.best_trial is not None)

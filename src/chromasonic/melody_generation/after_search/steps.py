@@ -21,6 +21,7 @@ from chromasonic.melody_generation.after_search.winner import (
 )
 from chromasonic.melody_generation.trained.model import TrainedModel
 from chromasonic.melody_generation.training.threads import torch_threads
+from chromasonic.paths import user_path
 from chromasonic.plural import counted
 from chromasonic.reporting.terminal import print_lines
 from chromasonic.reporting.text import winner_lines
@@ -54,6 +55,9 @@ class AfterSearch:
     executor: str = "process"
     jobs: int | None = None
     verbose: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "results_dir", user_path(self.results_dir))
 
     @torch_threads()
     def winner(self) -> Winner:
@@ -178,8 +182,8 @@ def train_final_model(
         KeyboardInterrupt: Interrupted; the same call resumes.
     """
     search = FinishedSearch.of(result, train_data, val_data, test_data, model_class)
-    folder = Path(output_dir)
-    after = AfterSearch(search, Path(results_dir or folder.parent), **settings)
+    folder = user_path(output_dir)
+    after = AfterSearch(search, user_path(results_dir or folder.parent), **settings)
     return after.final_model(folder, trial)
 
 
@@ -216,6 +220,6 @@ def build_ensemble(
         ChromasonicError: As in `train_final_model`.
     """
     search = FinishedSearch.of(result, train_data, val_data, test_data, model_class)
-    folder = Path(output_dir)
-    after = AfterSearch(search, Path(results_dir or folder.parent), **settings)
+    folder = user_path(output_dir)
+    after = AfterSearch(search, user_path(results_dir or folder.parent), **settings)
     return after.ensemble(folder, size)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, get_args
 
 from chromasonic.errors import DataError
@@ -20,6 +19,7 @@ from chromasonic.melody_generation.data.tune_files import load_tunes
 from chromasonic.melody_generation.data.tune_report import Tunes
 from chromasonic.melody_generation.data.tune_split import first_tunes, split_tunes
 from chromasonic.melody_generation.data.vocabulary import VOCAB_SIZE, Tokens
+from chromasonic.paths import user_path
 
 CORPUS, SYNTHETIC, MUSIC21 = "corpus", "synthetic", "music21:"
 
@@ -73,7 +73,7 @@ class DataSource:
         """Values for JSON; a path becomes absolute."""
         described = asdict(self)
         if self.reads_files and not self.source.startswith(MUSIC21):
-            described["source"] = str(Path(self.source).resolve())
+            described["source"] = str(user_path(self.source).resolve())
         return described
 
     @property

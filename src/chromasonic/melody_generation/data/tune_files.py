@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Literal, NoReturn, get_args
 
 import numpy as np
@@ -37,6 +37,7 @@ from chromasonic.melody_generation.data.tune_report import (
     summarize,
 )
 from chromasonic.melody_generation.data.vocabulary import IntArray, encode_pitches
+from chromasonic.paths import expand_home
 from chromasonic.plural import counted
 
 TooLong = Literal["cut", "split"]
@@ -124,7 +125,7 @@ def load_tunes(
         ValueError: If an option is out of its range.
     """
     options = TuneOptions(min_notes, max_notes, too_long, outside, keep_near_duplicates)
-    path = Path(path)
+    path = expand_home(path)
     return read_tunes(find_files(path, ByteBudget(MOST_BYTES_IN_ALL)), path.name, options)
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from chromasonic.errors import MissingExtra
 from chromasonic.melody_generation.data.vocabulary import TICKS_PER_QUARTER
 from chromasonic.melody_generation.listening.sound import check_notes, check_program, check_tempo
+from chromasonic.paths import expand_home
 from chromasonic.tuning.files import write_whole
 
 _VELOCITY = 80
@@ -18,7 +19,7 @@ _MICROSECONDS_PER_MINUTE = 60_000_000
 
 
 def write_midi(
-    path: Path,
+    path: str | Path,
     pitches: npt.ArrayLike,
     durations: npt.ArrayLike,
     tempo: float = 120.0,
@@ -56,8 +57,9 @@ def write_midi(
         track.append(mido.Message("note_on", note=key, velocity=_VELOCITY, time=0))
         track.append(mido.Message("note_off", note=key, velocity=0, time=length))
     file = mido.MidiFile(type=0, ticks_per_beat=TICKS_PER_QUARTER, tracks=[track])
-    write_whole(path, file.save)
-    return path
+    target = expand_home(path)
+    write_whole(target, file.save)
+    return target
 
 
 def _import_mido() -> Any:

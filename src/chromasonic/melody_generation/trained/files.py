@@ -29,6 +29,7 @@ from chromasonic.melody_generation.trained.model import Network, TrainedModel
 from chromasonic.melody_generation.training.identity import model_name
 from chromasonic.melody_generation.training.loop import load_best_weights
 from chromasonic.melody_generation.training.objective import MelodyObjective
+from chromasonic.paths import expand_home
 from chromasonic.reporting.result_files import package_versions, to_json
 from chromasonic.tuning.files import (
     read_bounded,
@@ -204,7 +205,7 @@ def load_model(
         ModelError: The folder has no model, it is damaged, or its class is not trusted or cannot
             be imported.
     """
-    folder = Path(folder)
+    folder = expand_home(folder)
     config = _read_config(folder)
     try:
         require_stored(config, StoredModel, CONFIG_FILE)

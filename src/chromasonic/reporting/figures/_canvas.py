@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chromasonic.bayesopt.arithmetic import own_error_state
 from chromasonic.errors import MissingExtra, plain_text
+from chromasonic.paths import expand_home
 from chromasonic.reporting.text import value_name
 from chromasonic.tuning.files import write_whole
 from chromasonic.tuning.records import SearchResult
@@ -203,13 +204,14 @@ def value_label(result: SearchResult) -> str:
 
 
 @own_error_state()
-def save_figure(figure: "Figure", path: Path) -> Path:
+def save_figure(figure: "Figure", path: str | Path) -> Path:
     """Writes a figure whole or not at all, and returns its path.
 
     Args:
         figure: The figure.
         path: Its file; the ending chooses the format, PNG without one.
     """
+    path = expand_home(path)
     kind = path.suffix.removeprefix(".") or "png"
     write_whole(path, lambda unfinished: figure.savefig(unfinished, format=kind, dpi=DPI))
     return path

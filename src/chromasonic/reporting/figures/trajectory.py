@@ -180,7 +180,7 @@ def _draw_legend(figure: "Figure", axes: "Axes", given: "Axes | None") -> None:
 
 def _written(figure: "Figure", path: Path | str | None) -> "Figure":
     if path is not None:
-        save_figure(figure, Path(path))
+        save_figure(figure, path)
     return figure
 
 

@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, IntegrityError, ProgrammingError, SQLA
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from chromasonic.errors import MissingExtra, StudyError, StudyInUse, one_line
+from chromasonic.paths import user_path
 from chromasonic.tuning.storage._errors import describe, is_broken_file
 
 SQLITE_TIMEOUT_S = 60.0
@@ -185,6 +186,14 @@ def sqlite_file(url: str | URL) -> Path | None:
     return Path(str(parsed.database))
 
 
+def absolute_url(url: str) -> str:
+    """The same URL, an SQLite file by its path from the root; `~` is the home folder."""
+    file = sqlite_file(url)
+    if file is None or str(file).startswith("file:"):
+        return url
+    return _shown_in_full(_parse(url).set(database=str(user_path(file))))
+
+
 def safe_url(url: str | BaseStorage) -> str:
     """A database URL without its password, for messages and files."""
     if isinstance(url, BaseStorage):
@@ -228,11 +237,12 @@ def _parse(url: str | URL) -> URL:
 
 
 @contextmanager
-def sole_driver(*locks: Path) -> Iterator[None]:
+def sole_driver(*locks: Path, output_dir: Path | None = None) -> Iterator[None]:
     """Holds lock files while the block runs; the system frees them when the process dies.
 
     Args:
         locks: The one in the output directory first, then that beside a database elsewhere.
+        output_dir: That directory as the user has named it, for messages.
 
     Raises:
         StudyInUse: Another process holds one of them.
@@ -240,19 +250,21 @@ def sole_driver(*locks: Path) -> Iterator[None]:
     """
     with ExitStack() as stack:
         for lock in locks:
-            stack.enter_context(_held(lock, is_output=lock == locks[0]))
+            is_output = lock == locks[0]
+            folder = output_dir if is_output and output_dir else lock.parent
+            stack.enter_context(_held(lock, folder, is_output=is_output))
         yield
 
 
 @contextmanager
-def _held(lock: Path, *, is_output: bool) -> Iterator[None]:
+def _held(lock: Path, folder: Path, *, is_output: bool) -> Iterator[None]:
     file_lock = FileLock(lock, timeout=0)
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
         file_lock.acquire()
     except Timeout:
         raise StudyInUse(
-            f"only one search at a time may write {lock.parent}, but another one is "
+            f"only one search at a time may write {folder}, but another one is "
             "running there. Wait for it, or choose another --output-dir."
         ) from None
     # Where a file system has no locks, filelock says so by NotImplementedError.
@@ -260,7 +272,7 @@ def _held(lock: Path, *, is_output: bool) -> Iterator[None]:
         what, option = ("output ", "--output-dir") if is_output else ("", "--storage")
         reason = getattr(error, "strerror", None) or one_line(error)
         raise StudyError(
-            f"the {what}directory {lock.parent} must be writable, but: {reason}. "
+            f"the {what}directory {folder} must be writable, but: {reason}. "
             f"Choose another {option}."
         ) from error
     try:
