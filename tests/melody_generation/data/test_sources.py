@@ -91,6 +91,17 @@ def test_the_tunes_of_a_smaller_count_are_among_those_of_a_larger_one(folder):
         assert {t.tobytes() for t in small} <= {t.tobytes() for t in large}
 
 
+def test_a_users_much_mended_tunes_are_named_with_numbers(folder):
+    notes = b"".join(bytes([60, 0x90, pitch, 64]) for pitch in range(40, 70))
+    track = b"MTrk" + (len(notes) + 4).to_bytes(4, "big") + notes + b"\0\xff\x2f\0"
+    (folder / "a.mid").write_bytes(b"MThd\0\0\0\6\0\0\0\1\1\xe0" + track)
+    _, lines = DataSource(str(folder), "pitch", None).load()
+    assert lines == [
+        f"{folder}: kept 41 of 41; 1 tune with many notes mended: 30 of 30 notes",
+        "  a.mid: 30 of 30 notes mended (30 hanging notes ended)",
+    ]
+
+
 def test_synthetic_melodies_have_a_test_of_their_own():
     split, _ = DataSource("synthetic", "pitch", 40).load()
     train, validation, test = ({tuple(t) for t in part} for part in parts(split))

@@ -127,6 +127,52 @@ def test_the_summary_counts_reasons_the_commonest_first(tmp_path):
     assert [skipped.name for skipped in tunes.skipped] == ["1.mid", "2.mid", "3.mid"]
 
 
+def hanging_midi(pitches, n_hanging):
+    """Notes one after the other, of which the first few are never ended."""
+    content = midi(pitches)
+    for _ in range(n_hanging):
+        content = content.replace(b"\x80", b"\xb0", 1)
+    return content
+
+
+def test_the_summary_tells_of_tunes_with_many_mended_notes(tmp_path):
+    # Each pitch once, so that each lost end leaves one note hanging.
+    rising, falling = list(range(40, 80)), list(range(90, 50, -1))
+    files = {"a.mid": hanging_midi(rising, 9), "b.mid": midi(falling)}
+    tunes = load_tunes(fill(tmp_path, files), keep_near_duplicates=True)
+    assert tunes.summary() == "kept 2 of 2; 1 tune with many notes mended: 9 of 40 notes"
+    assert tunes.mended == {"a.mid": (9, 40)}
+    assert tunes.repairs == [("a.mid", "9 hanging notes ended")]
+    files = {"b.mid": hanging_midi(falling, 4), "c.mid": "no music"}
+    tunes = load_tunes(fill(tmp_path, files), keep_near_duplicates=True)
+    assert tunes.summary() == (
+        "kept 2 of 3: 1 not MIDI; 2 tunes with many notes mended: 13 of 80 notes"
+    )
+
+
+def test_two_mended_notes_of_40_are_not_many(tmp_path):
+    tunes = load_tunes(fill(tmp_path, {"a.mid": hanging_midi(list(range(40, 80)), 2)}))
+    assert tunes.summary() == "kept 1 of 1"
+    assert tunes.mended == {"a.mid": (2, 40)}
+
+
+def test_the_mended_notes_of_a_tune_in_pieces_are_counted_once(tmp_path):
+    fill(tmp_path, {"a.mid": hanging_midi(list(range(21, 101)), 20)})
+    tunes = load_tunes(tmp_path, max_notes=40, too_long="split", keep_near_duplicates=True)
+    assert len(tunes.names) == 2
+    assert tunes.summary().endswith("1 tune with many notes mended: 20 of 80 notes")
+
+
+def test_notes_of_length_0_that_are_left_out_are_counted(tmp_path):
+    content = midi(random_pitches(0), ticks=0)[:-4] + midi(random_pitches(1))[22:]
+    track = content.index(b"MTrk") + 4
+    length = (len(content) - track - 4).to_bytes(4, "big")
+    files = {"a.mid": content[:track] + length + content[track + 4 :]}
+    tunes = load_tunes(fill(tmp_path, files))
+    assert decode_pitches(tunes.pitches[0]).tolist() == random_pitches(1)
+    assert tunes.summary() == "kept 1 of 1; 1 tune with many notes mended: 20 of 40 notes"
+
+
 def test_long_tunes_are_cut(tmp_path):
     tunes = load_tunes(fill(tmp_path, {"a.mid": midi(random_pitches(0, 90))}), max_notes=40)
     assert decode_pitches(tunes.pitches[0]).tolist() == random_pitches(0, 90)[:40]

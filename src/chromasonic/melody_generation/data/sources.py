@@ -23,7 +23,7 @@ from chromasonic.paths import user_path
 
 CORPUS, SYNTHETIC, MUSIC21 = "corpus", "synthetic", "music21:"
 
-_MOST_SKIPPED_LINES = 5
+_MOST_LINES = 5
 _SYNTHETIC_LENGTH = 32
 _TRAIN_SHARE = 0.8
 
@@ -111,6 +111,7 @@ class DataSource:
         else:
             tunes = load_tunes(self.source, **self.options)
         lines = [f"{self.source}: {tunes.summary()}", *_skipped_lines(tunes)]
+        lines += _mended_lines(tunes)
         n_kept = len(tunes.names)
         if self.n_sequences is not None and n_kept > self.n_sequences:
             tunes = first_tunes(tunes, self.n_sequences, self.seed)
@@ -130,8 +131,26 @@ class DataSource:
 
 
 def _skipped_lines(tunes: Tunes) -> list[str]:
-    """Lines about the first few skipped tunes."""
-    shown = tunes.skipped[:_MOST_SKIPPED_LINES]
-    lines = [f"  {s.name}: {s.reason}" + (f" ({s.detail})" if s.detail else "") for s in shown]
-    n_more = len(tunes.skipped) - len(shown)
-    return [*lines, f"  and {n_more} more"] if n_more else lines
+    return _first_lines(
+        [f"{s.name}: {s.reason}" + (f" ({s.detail})" if s.detail else "") for s in tunes.skipped]
+    )
+
+
+def _mended_lines(tunes: Tunes) -> list[str]:
+    changes: dict[str, list[str]] = {}
+    for repair in tunes.repairs:
+        changes.setdefault(repair.name, []).append(repair.change)
+    return _first_lines(
+        [
+            f"{name}: {mended.n_mended} of {mended.n_notes} notes mended"
+            f" ({', '.join(changes[name])})"
+            for name, mended in tunes.much_mended().items()
+        ]
+    )
+
+
+def _first_lines(lines: list[str]) -> list[str]:
+    """The first few lines, and the number of the others."""
+    shown = [f"  {line}" for line in lines[:_MOST_LINES]]
+    n_more = len(lines) - len(shown)
+    return [*shown, f"  and {n_more} more"] if n_more else shown

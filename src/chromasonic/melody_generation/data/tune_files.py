@@ -30,6 +30,7 @@ from chromasonic.melody_generation.data.formats.melody_line import (
 from chromasonic.melody_generation.data.formats.midi import read_midi
 from chromasonic.melody_generation.data.formats.musicxml import read_musicxml, read_mxl
 from chromasonic.melody_generation.data.tune_report import (
+    Mended,
     Repair,
     Skipped,
     Tunes,
@@ -51,6 +52,7 @@ _READERS: dict[str, Callable[[bytes], MelodyLine]] = {
     ".xml": read_musicxml,
 }
 
+_OF_NOTES = re.compile(r"\bnotes\b")
 _PLURAL_OF_REPAIR = re.compile(r"\b(gap|length|message|note|track)s\b")
 
 
@@ -89,6 +91,7 @@ class _Tune:
     durations: IntArray
     key: str
     repairs: list[Repair]
+    mended: Mended
 
 
 def load_tunes(
@@ -155,6 +158,7 @@ def read_tunes(files: Iterable[FoundFile], source: str, options: TuneOptions) ->
         keys=[tune.key for tune in tunes],
         skipped=skipped,
         repairs=[repair for tune in tunes for repair in tune.repairs],
+        mended={tune.name: tune.mended for tune in tunes if tune.mended.n_mended},
     )
 
 
@@ -189,6 +193,9 @@ def _fit(name: str, line: MelodyLine, options: TuneOptions) -> Iterator[_Tune | 
     pitches = encode_pitches(line.pitches)
     durations = np.array(line.durations, dtype=np.int64)
     repairs = [_repair_text(kind, count) for kind, count in (+line.repairs).items()]
+    mended = Mended(
+        sum(n for kind, n in line.repairs.items() if _OF_NOTES.search(kind)), line.n_notes
+    )
     key = hashlib.sha256(pitches.astype("<i8").tobytes()).hexdigest()
     n_notes = len(pitches)
     if n_notes > options.max_notes and options.too_long == "cut":
@@ -204,7 +211,8 @@ def _fit(name: str, line: MelodyLine, options: TuneOptions) -> Iterator[_Tune | 
             yield Skipped(piece_name, "too short", counted(len(piece), "note"))
         else:
             noted = [Repair(piece_name, repair) for repair in repairs]
-            yield _Tune(piece_name, piece, ticks, key, noted)
+            yield _Tune(piece_name, piece, ticks, key, noted, mended)
+            mended = mended._replace(n_mended=0)  # counted once, with the first piece
 
 
 def _repair_text(kind: str, count: int) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from chromasonic.errors import DataError
 from chromasonic.melody_generation.data.vocabulary import IntArray
+from chromasonic.plural import counted
 
 
 class UnusableTune(DataError):
@@ -39,6 +40,17 @@ class Repair(NamedTuple):
     change: str
 
 
+class Mended(NamedTuple):
+    """Number of mended notes of a tune, and of all its notes before any was left out."""
+
+    n_mended: int
+    n_notes: int
+
+
+# Of a tune's notes; a few odd ones are in most files.
+_MANY = 0.05
+
+
 @dataclass(frozen=True)
 class Tunes:
     """A user's own tunes, in the order of their files.
@@ -51,6 +63,7 @@ class Tunes:
             for the pieces of one tune.
         skipped: Files and tunes that were left out.
         repairs: Tunes that were kept but changed.
+        mended: Mended notes of each tune that has some, by its name.
     """
 
     pitches: list[IntArray]
@@ -59,10 +72,29 @@ class Tunes:
     keys: list[str]
     skipped: list[Skipped]
     repairs: list[Repair]
+    mended: dict[str, Mended] = field(default_factory=dict)
+
+    def much_mended(self) -> dict[str, Mended]:
+        """The tunes of which more than a twentieth of the notes had to be mended."""
+        return {
+            name: mended
+            for name, mended in self.mended.items()
+            if mended.n_mended > _MANY * mended.n_notes
+        }
 
     def summary(self) -> str:
-        """One line, as in `kept 37 of 40: 2 not MIDI, 1 too short`."""
-        return summarize(len(self.names), self.skipped)
+        """One line, as in `kept 37 of 40: 2 not MIDI, 1 too short`.
+
+        If many notes of some tunes had to be mended, it ends as in
+        `; 2 tunes with many notes mended: 120 of 400 notes`.
+        """
+        kept = summarize(len(self.names), self.skipped)
+        mended = self.much_mended().values()
+        if not mended:
+            return kept
+        n_mended, n_notes = (sum(counts) for counts in zip(*mended, strict=True))
+        tunes, notes = counted(len(mended), "tune"), counted(n_notes, "note")
+        return f"{kept}; {tunes} with many notes mended: {n_mended:,} of {notes}"
 
 
 def summarize(n_kept: int, skipped: list[Skipped]) -> str:

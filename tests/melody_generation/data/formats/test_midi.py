@@ -239,6 +239,105 @@ def test_a_message_with_a_pitch_over_127_is_left_out_and_the_rest_kept():
     assert read.repairs["messages with data bytes over 127"] == 1
 
 
+def shuffled_ticks(sounding, rng):
+    """A track of (onset, end, pitch), the events of each tick in an order drawn by chance."""
+    events = [(time, rng.random(), is_on, pitch)
+              for onset, end, pitch in sounding
+              for time, is_on in ((onset, 1), (end, 0))]  # fmt: skip
+    now, out = 0, b""
+    for time, _, is_on, pitch in sorted(events):
+        out += delta(time - now) + bytes([0x90 if is_on else 0x80, pitch, 64])
+        now = time
+    return track(out, END)
+
+
+def of_one_pitch(*events):
+    """A line of middle C whose events are (tick, 1 for on and 0 for off), as they stand."""
+    now, out = 0, b""
+    for time, is_on in events:
+        out += delta(time - now) + bytes([0x90, 60, 64 * is_on])
+        now = time
+    return track(out, END)
+
+
+def test_a_note_may_begin_before_the_last_one_of_its_pitch_is_ended_at_the_same_tick():
+    legato = [(0, 1), (480, 1), (480, 0), (960, 0)]
+    assert line(of_one_pitch(*legato)) == [(60, 480), (60, 480)]
+    repeated = [(0, 1), *[(tick, on) for tick in range(240, 2400, 240) for on in (1, 0)]]
+    assert line(of_one_pitch(*repeated, (2400, 0))) == [(60, 240)] * 10
+
+
+def test_the_oldest_note_of_a_pitch_is_the_one_that_ends():
+    overlapping = [(0, 1), (480, 1), (500, 0), (960, 1), (980, 0), (1440, 0)]
+    read = melody(of_one_pitch(*overlapping))
+    assert read.durations == [480, 480, 480]
+    assert not +read.repairs
+
+
+def test_channels_and_tracks_end_their_own_notes_only():
+    low, high = notes([60], ticks=960), b"\0\x91\x48\x40" + delta(480) + b"\x81\x3c\0"
+    read = melody(track(low, END), track(high, b"\0\x91\x3c\x40", delta(480), b"\x81\x48\0", END))
+    assert read.pitches == [72]
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_the_order_of_events_within_a_tick_changes_no_note(seed):
+    rng = random.Random(seed)
+    now, tune, graces = 0, [], []
+    for _ in range(40):
+        length = rng.choice([120, 240, 480])
+        tune.append((now, now + length, rng.randrange(60, 66)))
+        if rng.random() < 0.4:
+            graces.append((now, now, rng.randrange(58, 68)))
+        now += length + rng.choice([0, 0, 0, 480])
+    read = melody(shuffled_ticks(tune + graces, rng))
+    assert list(zip(read.pitches, read.durations, strict=True)) == [
+        (pitch, end - onset) for onset, end, pitch in tune
+    ]
+    assert read.repairs["notes of length 0 left out"] == len(graces)
+    assert read.repairs["hanging notes ended"] == 0
+    assert read.n_notes == len(tune) + len(graces)
+
+
+def test_grace_notes_of_length_0_cost_no_note_though_their_end_stands_first():
+    tune = [(480 * i, 480 * i + 480, 60 + i % 5) for i in range(20)]
+    out, now = b"", 0
+    for onset, end, pitch in tune:
+        grace = pitch + 2
+        out += delta(onset - now) + bytes([0x80, grace, 0, 0, 0x90, grace, 64])
+        out += bytes([0, 0x90, pitch, 64]) + delta(end - onset) + bytes([0x80, pitch, 0])
+        now = end
+    read = melody(track(out, END))
+    assert read.pitches == [pitch for *_, pitch in tune]
+    assert +read.repairs == {"notes of length 0 left out": 20}
+
+
+@pytest.mark.parametrize(
+    ("events", "durations"),
+    [
+        ([(0, 0), (0, 1), (480, 0)], [480]),  # silenced before it begins
+        ([(0, 0), (0, 1), (480, 0), (480, 1), (960, 0)], [480, 480]),
+        ([(0, 0), (0, 1), (480, 0), (480, 0), (480, 1), (960, 0), (960, 0)], [480, 480]),
+        ([(0, 1), (480, 0), (720, 0), (960, 1), (1200, 0)], [480, 240]),
+    ],
+)
+def test_a_stray_note_off_costs_no_note(events, durations):
+    read = melody(of_one_pitch(*events))
+    assert read.durations == durations
+    assert not +read.repairs
+
+
+def test_a_lost_note_off_does_not_lengthen_the_later_notes_of_its_pitch():
+    high = [(tick, tick + 480, 72) for tick in range(0, 4800, 960)]
+    low = [(tick + 480, tick + 960, 60) for tick in range(0, 4800, 960)]
+    whole = at(*high, *low)
+    assert line(track(whole, END)) == [(72, 480), (60, 480)] * 5
+    lost = whole.index(b"\x80\x48\x40")
+    read = melody(track(whole[:lost] + b"\xb0\x48\x40" + whole[lost + 3 :], END))
+    assert read.pitches == [72, 60] * 5
+    assert read.repairs["hanging notes ended"] == 1
+
+
 def random_file(rng):
     """Two monophonic tracks, none of them named, made by mido."""
     file = mido.MidiFile(ticks_per_beat=rng.choice([96, 480, 1000]))

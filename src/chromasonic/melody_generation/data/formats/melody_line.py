@@ -79,6 +79,9 @@ class Note(NamedTuple):
     pitch: int
 
 
+HANGING, EMPTY = "hanging notes ended", "notes of length 0 left out"
+
+
 @dataclass(frozen=True)
 class MelodyLine:
     """A melody as read from a file.
@@ -87,11 +90,14 @@ class MelodyLine:
         pitches: MIDI pitches, not yet confined to the piano.
         durations: Ticks, 480 to a quarter, at least 1; as many as pitches.
         repairs: Number of repairs of each kind of damage.
+        n_notes: Number of notes that it was taken from, those left out included; 0 if these are
+            its own.
     """
 
     pitches: list[int]
     durations: list[int]
     repairs: Counter[str] = field(default_factory=Counter)
+    n_notes: int = 0
 
 
 def skyline(notes: Iterable[Note]) -> list[Note]:
@@ -131,6 +137,7 @@ def fit_to_piano(line: MelodyLine, outside: Outside) -> MelodyLine:
             their notes out.
     """
     repairs = line.repairs.copy()
+    n_notes = line.n_notes or len(line.pitches)
     pitches, durations = [], []
     for pitch, ticks in zip(line.pitches, line.durations, strict=True):
         if ticks > LONGEST_NOTE:
@@ -143,7 +150,7 @@ def fit_to_piano(line: MelodyLine, outside: Outside) -> MelodyLine:
                 continue
         pitches.append(_fold(pitch))
         durations.append(min(ticks, LONGEST_NOTE))
-    return MelodyLine(pitches, durations, repairs)
+    return MelodyLine(pitches, durations, repairs, n_notes)
 
 
 def _fold(pitch: int) -> int:

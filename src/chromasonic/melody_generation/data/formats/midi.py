@@ -15,7 +15,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
+from chromasonic.melody_generation.data.formats._note_pairs import pair_notes
 from chromasonic.melody_generation.data.formats.melody_line import (
+    EMPTY,
+    HANGING,
     UNNAMED,
     MelodyLine,
     Note,
@@ -124,6 +127,7 @@ class _Track:
     name: str
     notes: list[Note]
     has_drums: bool
+    mended: Counter[str]
 
 
 def read_midi(content: bytes) -> MelodyLine:
@@ -143,11 +147,17 @@ def read_midi(content: bytes) -> MelodyLine:
         track = _read_track(chunk, int(header.quarter), room, repairs)
         room -= len(track.notes)
         tracks.append(track)
-    line = skyline(_melody_notes(tracks, header.format, repairs))
+    melody = _melody_tracks(tracks, header.format, repairs)
+    for track in melody:
+        repairs.update(track.mended)
+    line = skyline([note for track in melody for note in track.notes])
     lengths = list(_played_lengths(line))
     ticks = {length: to_ticks(length / header.quarter) for length in set(lengths)}
     return MelodyLine(
-        [note.pitch for note in line], [ticks[length] for length in lengths], repairs
+        [note.pitch for note in line],
+        [ticks[length] for length in lengths],
+        repairs,
+        sum(len(track.notes) + track.mended[EMPTY] for track in melody),
     )
 
 
@@ -219,9 +229,8 @@ def _next_track(content: bytes, position: int, repairs: Counter[str]) -> int:
 def _read_track(chunk: bytes, quarter: int, room: int, repairs: Counter[str]) -> _Track:
     name = ""
     has_drums = False
-    notes: list[Note] = []
-    hanging: list[tuple[int, int]] = []  # onset and pitch
-    sounding: dict[tuple[int, int], int] = {}  # onset by channel and pitch
+    n_onsets = 0
+    events: dict[tuple[int, int], list[tuple[int, bool]]] = {}  # by channel and pitch
     for time, status, first, second in read_messages(chunk, repairs):
         if status == _META:
             name = name or chunk[first:second].decode("latin-1").strip()
@@ -232,20 +241,21 @@ def _read_track(chunk: bytes, quarter: int, room: int, repairs: Counter[str]) ->
         if channel == _DRUM_CHANNEL:
             has_drums = True
             continue
-        onset = sounding.pop((channel, first), time)
         starts = kind == _NOTE_ON and second > 0
-        if onset < time and starts:
-            hanging.append((onset, first))
-        elif onset < time:
-            notes.append(Note(onset, time, first))
-        if len(notes) + len(hanging) > room:
+        n_onsets += starts
+        if n_onsets > room:
             raise UnusableTune("too many notes", f"more than {MOST_NOTES}")
-        if starts:
-            sounding[channel, first] = time
-    hanging += [(onset, pitch) for (_, pitch), onset in sounding.items()]
-    repairs["hanging notes ended"] += len(hanging)
+        events.setdefault((channel, first), []).append((time, starts))
+    notes: list[Note] = []
+    hanging: list[tuple[int, int]] = []  # onset and pitch
+    for (_, pitch), of_pitch in events.items():
+        paired = pair_notes(of_pitch)
+        notes += [Note(onset, end, pitch) for onset, end in paired.notes]
+        hanging += [(onset, pitch) for onset in paired.hanging]
+    hanging.sort()
     notes += _end_hanging(hanging, notes, quarter)
-    return _Track(name, notes, has_drums)
+    mended = Counter({HANGING: len(hanging), EMPTY: n_onsets - len(notes)})
+    return _Track(name, notes, has_drums, mended)
 
 
 def _end_hanging(hanging: list[tuple[int, int]], notes: list[Note], quarter: int) -> list[Note]:
@@ -258,18 +268,16 @@ def _end_hanging(hanging: list[tuple[int, int]], notes: list[Note], quarter: int
     ]
 
 
-def _melody_notes(tracks: list[_Track], midi_format: int, repairs: Counter[str]) -> list[Note]:
+def _melody_tracks(tracks: list[_Track], midi_format: int, repairs: Counter[str]) -> list[_Track]:
     with_notes = [track for track in tracks if track.notes]
     if not with_notes:
         drums_only = any(track.has_drums for track in tracks)
         raise UnusableTune("drums only" if drums_only else "no notes" if tracks else "no tracks")
     if midi_format == 2 and len(with_notes) > 1:
         repairs["tracks of format 2 after the first left out"] += len(with_notes) - 1
-        return with_notes[0].notes
+        return with_notes[:1]
     best = min(with_notes, key=lambda track: melody_rank(track.name))
-    if melody_rank(best.name) < UNNAMED:
-        return best.notes
-    return [note for track in with_notes for note in track.notes]
+    return [best] if melody_rank(best.name) < UNNAMED else with_notes
 
 
 def _played_lengths(line: list[Note]) -> Iterator[int]:
