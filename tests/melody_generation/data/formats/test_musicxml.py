@@ -1,6 +1,7 @@
 """Scores written by hand; every answer was worked out by hand."""
 
 import io
+import random
 import zipfile
 
 import pytest
@@ -83,6 +84,154 @@ def test_the_highest_of_the_fuller_voices_is_taken():
     low, high = note("C", 3, voice=1) * 4, note("C", 5, voice=2) * 3
     ornament = note("C", 7, voice=3)
     assert line(score(low + "<backup/>" + high + ornament)) == [(72, 480)] * 3
+
+
+def plain(step, octave=4, duration=2, **tags):
+    """A note with these elements only: no voice unless one is given."""
+    rest = "".join(f"<{name}>{value}</{name}>" for name, value in tags.items())
+    pitch = f"<pitch><step>{step}</step><octave>{octave}</octave></pitch>"
+    return f"<note>{pitch}<duration>{duration}</duration>{rest}</note>"
+
+
+def back(duration):
+    return f"<backup><duration>{duration}</duration></backup>"
+
+
+def melody(*steps, **tags):
+    return "".join(plain(step, 5, **tags) for step in steps)
+
+
+def bass(*steps, **tags):
+    return "".join(plain(step, 3, **tags) for step in steps)
+
+
+def pitches(*measures):
+    return read_musicxml(score(*measures)).pitches
+
+
+def test_two_staves_that_both_call_their_voice_1_are_two_lines():
+    right, left = melody("C", "D", voice=1, staff=1), bass("C", "D", voice=1, staff=2)
+    assert pitches(right + back(4) + left) == [72, 74]
+    assert pitches(left + back(4) + right) == [72, 74]
+
+
+def test_staves_without_voices_are_two_lines():
+    right, left = melody("C", "D", staff=1), bass("C", "D", staff=2)
+    assert pitches(right + back(4) + left, left + back(4) + right) == [72, 74] * 2
+
+
+def test_without_voices_and_staves_the_time_tells_lines_apart():
+    assert pitches(melody("C", "D") + back(4) + bass("C", "D")) == [72, 74]
+    assert pitches(melody("C", "D") + "<backup/>" + bass("C", "D")) == [72, 74]
+
+
+def test_three_lines_of_one_voice_are_told_apart_measure_by_measure():
+    layers = melody("C", "D") + back(4) + bass("E", "F") + back(4) + bass("C", "C")
+    assert pitches(layers, layers) == [72, 74] * 2
+
+
+def test_a_line_goes_on_after_a_second_one_within_its_measure():
+    # Beats 1 and 2 of both, then beats 3 and 4 of both.
+    one = melody("C", "D", voice=1) + back(4) + bass("C", "D", voice=2)
+    two = melody("E", "F", voice=1) + back(4) + bass("E", "F", voice=2)
+    assert pitches(one + two) == [72, 74, 76, 77]
+
+
+def test_a_line_whose_later_half_is_written_first_is_put_in_order():
+    later = "<forward><duration>4</duration></forward>" + melody("E", "F")
+    assert pitches(later + back(8) + melody("C", "D")) == [72, 74, 76, 77]
+
+
+def test_a_voice_that_changes_its_name_goes_on_as_the_same_line():
+    names = ["1", "3", " 1 ", "melody"]
+    measures = [
+        melody("C", "D", voice=name, staff=1) + back(4) + bass("C", "D", voice=5, staff=2)
+        for name in names
+    ]
+    assert pitches(*measures) == [72, 74] * 4
+
+
+def test_a_voice_that_pauses_lets_no_lower_one_of_its_staff_in():
+    rest = "<note><rest/><duration>4</duration><voice>1</voice></note>"
+    one = melody("C", "D", voice=1) + back(4) + bass("C", "D", voice=2)
+    two = rest + back(4) + bass("E", "F", voice=2)
+    assert pitches(one, two, one) == [72, 74, 72, 74]
+
+
+def test_a_measure_that_one_staff_leaves_out_is_not_filled_from_another():
+    right, left = melody("C", "D", staff=1), bass("C", "D", staff=2)
+    assert pitches(right + back(4) + left, left, right + back(4) + left) == [72, 74] * 2
+
+
+def test_a_line_does_not_fall_into_the_gaps_of_another():
+    gap = "<forward><duration>4</duration></forward>"
+    assert pitches(melody("C") + gap + melody("D") + back(8) + bass(*"CDEF")) == [72, 74]
+
+
+def test_cue_notes_take_time_and_grace_notes_none():
+    cue = plain("G", 6, 4).replace("<pitch>", "<cue/><pitch>")
+    grace = "<note><grace/><pitch><step>A</step><octave>6</octave></pitch></note>"
+    high = plain("C", 5) + grace + plain("D", 5)
+    assert pitches(high + back(4) + cue + back(4) + bass("C", "D")) == [72, 74]
+    assert pitches(plain("C", 5) + cue + plain("D", 5) + back(8) + bass(*"CDEF")) == [72, 74]
+
+
+def test_a_chord_over_two_staves_has_its_top_note_in_each():
+    low = plain("C", 3, staff=2).replace("<pitch>", "<chord/><pitch>")
+    high = plain("G", 5, staff=1).replace("<pitch>", "<chord/><pitch>")
+    assert pitches(melody("C", staff=1) + low + melody("D", staff=1)) == [72, 74]
+    assert pitches(melody("C", staff=1) + high + melody("D", staff=1)) == [79, 74]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_voices_are_called_the_upper_staff_is_the_melody(seed):
+    rng = random.Random(seed)
+    expected, measures = [], []
+    for _ in range(6):
+        steps = rng.choices("CDEFGAB", k=4)
+        expected += [72 + "C D EF G A B".index(step) for step in steps]
+        names = rng.choices(["1", "2", "x", None], k=2)
+        right, left = ({"voice": name} if name else {} for name in names)
+        staves = [melody(*steps, staff=1, **right), bass(*"CDEF", staff=2, **left)]
+        rng.shuffle(staves)
+        measures.append(back(8).join(staves))
+    assert pitches(*measures) == expected
+
+
+def test_a_transposition_holds_for_the_staff_that_it_names():
+    one = "<divisions>2</divisions><transpose number='2'><chromatic>-12</chromatic></transpose>"
+    right, left = melody("C", "D", staff=1), bass("C", "D", staff=2)
+    assert line(score(right + back(4) + left, attributes=one)) == [(72, 480), (74, 480)]
+    two = one.replace("'2'", "'1'").replace("-12", "2")
+    assert line(score(right + back(4) + left, attributes=two)) == [(74, 480), (76, 480)]
+
+
+@pytest.mark.parametrize("kind", ["start", "continue"])
+def test_a_tie_that_is_only_drawn_is_a_tie(kind):
+    tied = f"<notations><slur type='start'/><tied type='{kind}'/></notations>"
+    stop = "<notations><tied type='stop'/></notations>"
+    assert line(score(note("C", inside=tied), note("C", inside=stop) + note("C"))) == [
+        (60, 960),
+        (60, 480),
+    ]
+
+
+@pytest.mark.parametrize("sign", ["<slur type='start'/>", "<tied type='let-ring'/>"])
+def test_what_looks_like_a_tie_but_is_none_joins_nothing(sign):
+    content = note("C", inside=f"<notations>{sign}</notations>") + note("C")
+    assert line(score(content)) == [(60, 480), (60, 480)]
+
+
+def test_a_tie_lasts_over_many_notes_in_each_of_two_lines():
+    tied = "<notations><tied type='stop'/><tied type='start'/></notations>"
+    high = note("C", 5, inside=tied) * 3 + note("D", 5)
+    low = note("C", 3, inside=tied) * 3 + note("D", 3)
+    assert line(score(high + back(8) + low)) == [(72, 1440), (74, 480)]
+
+
+def test_endless_notes_of_one_voice_at_one_time_are_refused():
+    with pytest.raises(UnusableTune, match="too large: more than 16"):
+        read_musicxml(score((note("C") + "<backup/>") * 17))
 
 
 def test_a_part_of_drums_is_passed_over():

@@ -1,8 +1,9 @@
 """Reader of the melody of a MusicXML score.
 
 The part that is named as the melody is read, else the first with notes; of it the highest of its
-fuller voices, of a chord the top note. Ties are joined; grace notes, cue notes and rests are left
-out; repeats are not expanded. Parts for transposing instruments come out as they sound.
+fuller lines, which staff and time tell apart as well as voices; of a chord the top note. Ties are
+joined; grace notes, cue notes and rests are left out; repeats are not expanded. Parts for
+transposing instruments come out as they sound.
 
 Source: MusicXML 4.0 (W3C community group report).
 """
@@ -13,7 +14,7 @@ import io
 import zipfile
 from collections import Counter
 from fractions import Fraction
-from statistics import median
+from itertools import chain
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
@@ -23,7 +24,9 @@ from chromasonic.melody_generation.data._tune_sources import (
     open_zip,
     read_member,
 )
+from chromasonic.melody_generation.data.formats._score_lines import MeasureLines, highest_line
 from chromasonic.melody_generation.data.formats.melody_line import (
+    EMPTY,
     Event,
     MelodyLine,
     melody_rank,
@@ -100,13 +103,11 @@ def read_musicxml(content: bytes) -> MelodyLine:
     if root.tag not in ("score-partwise", "score-timewise"):
         raise UnusableTune("not MusicXML", f"the root is <{root.tag[:40]}>")
     for measures in _parts(root):
-        voices = [notes for voice in _read_voices(measures) if (notes := merge_ties(voice))]
-        if voices:
-            line = _highest_voice(voices)
+        if line := merge_ties(highest_line(_read_lines(measures))):
             sounding = [note for note in line if note[1] > 0]
-            repairs = Counter({"notes of length 0 left out": len(line) - len(sounding)})
+            repairs = Counter({EMPTY: len(line) - len(sounding)})
             durations = [to_ticks(quarters) for _, quarters in sounding]
-            return MelodyLine([pitch for pitch, _ in sounding], durations, repairs)
+            return MelodyLine([pitch for pitch, _ in sounding], durations, repairs, len(line))
     raise UnusableTune("no notes")
 
 
@@ -128,47 +129,81 @@ def _parts(root: Element) -> list[list[Element]]:
     return [measures for _, measures in ordered]
 
 
-def _read_voices(measures: list[Element]) -> list[list[Event]]:
-    """Events of each voice, in the order of time."""
-    voices: dict[str, list[Event]] = {}
-    divisions, transposition = Fraction(1), 0
-    for measure in measures:
+def _read_lines(measures: list[Element]) -> list[MeasureLines]:
+    reader = _PartReader()
+    return [reader.read_measure(measure) for measure in measures]
+
+
+class _PartReader:
+    """Reader state of a part while its measures are read; times are in quarters."""
+
+    def __init__(self) -> None:
+        self.divisions = Fraction(1)
+        self.transpositions: dict[str, int] = {}  # semitones by staff, "" for all others
+        self.lines = MeasureLines()
+        self.position = 0.0
+        self.onset: float | None = None  # of the last note of the measure
+        self.last: tuple[str, Event] | None = None  # with its staff; a chord goes on from it
+
+    def read_measure(self, measure: Element) -> MeasureLines:
+        self.lines, self.position, self.onset, self.last = MeasureLines(), 0.0, None, None
         for element in measure:
             if element.tag == "attributes":
-                divisions = _number(element, "divisions", divisions)
-                if divisions <= 0:
-                    raise UnusableTune("bad numbers", f"{divisions} divisions to a quarter")
-                transposition = _transposition(element, transposition)
-            elif element.tag == "note" and not _is_ornament(element):
-                voice = voices.setdefault(element.findtext("voice", "1"), [])
-                _add(voice, element, divisions, transposition)
-    return list(voices.values())
+                self.read_attributes(element)
+            elif element.tag == "forward":
+                self.position += float(self.quarters(element))
+            elif element.tag == "backup":
+                # Without a duration it can only mean the start of the measure.
+                back = float(self.quarters(element)) or self.position
+                self.position = max(0.0, self.position - back)
+            elif element.tag == "note" and element.find("grace") is None:
+                self.read_note(element)
+        return self.lines
+
+    def read_note(self, note: Element) -> None:
+        staff, voice = (note.findtext(name, "1").strip() for name in ("staff", "voice"))
+        transposition = self.transpositions.get(staff, self.transpositions.get("", 0))
+        event = Event(_pitch(note, transposition), self.quarters(note), tied=_is_tied(note))
+        if note.find("chord") is None or self.onset is None:
+            self.onset, self.last = self.position, None
+            self.position += float(event.quarters)
+        if note.find("cue") is not None:
+            return
+        if self.last is not None and self.last[0] == staff:
+            _join_chord(self.last[1], event)
+        else:
+            self.lines.add(staff, voice, self.onset, event)
+            self.last = staff, event
+
+    def read_attributes(self, attributes: Element) -> None:
+        self.divisions = _number(attributes, "divisions", self.divisions)
+        if self.divisions <= 0:
+            raise UnusableTune("bad numbers", f"{self.divisions} divisions to a quarter")
+        for transpose in attributes.iterfind("transpose"):
+            staff = transpose.get("number", "")
+            if not staff:
+                self.transpositions.clear()
+            octaves = _number(transpose, "octave-change", Fraction(0))
+            chromatic = _number(transpose, "chromatic", Fraction(0))
+            self.transpositions[staff] = round(chromatic + 12 * octaves)
+
+    def quarters(self, element: Element) -> Fraction:
+        duration = _number(element, "duration", Fraction(0))
+        if duration < 0:
+            raise UnusableTune("bad numbers", f"a duration of {duration}")
+        return duration / self.divisions
 
 
-def _is_ornament(note: Element) -> bool:
-    return note.find("grace") is not None or note.find("cue") is not None
+def _join_chord(chord: Event, other: Event) -> None:
+    """Lets the higher of two notes of a chord stand for it; the chord is changed."""
+    if other.pitch is not None and other.pitch > (chord.pitch or 0):
+        chord.pitch, chord.tied = other.pitch, other.tied
 
 
-def _transposition(attributes: Element, before: int) -> int:
-    """Semitones from written to sounding pitch."""
-    transpose = attributes.find("transpose")
-    if transpose is None:
-        return before
-    octaves = _number(transpose, "octave-change", Fraction(0))
-    return round(_number(transpose, "chromatic", Fraction(0)) + 12 * octaves)
-
-
-def _add(voice: list[Event], note: Element, divisions: Fraction, transposition: int) -> None:
-    pitch = _pitch(note, transposition)
-    tied = any(tie.get("type") == "start" for tie in note.iterfind("tie"))
-    if note.find("chord") is not None and voice:
-        if pitch is not None and pitch > (voice[-1].pitch or 0):
-            voice[-1].pitch, voice[-1].tied = pitch, tied
-        return
-    duration = _number(note, "duration", Fraction(0))
-    if duration < 0:
-        raise UnusableTune("bad numbers", f"a duration of {duration}")
-    voice.append(Event(pitch, duration / divisions, tied=tied))
+def _is_tied(note: Element) -> bool:
+    """True if a tie begins at a note; `<tie>` tells of its sound, `<tied>` of its look."""
+    ties = chain(note.iterfind("tie"), note.iterfind("notations/tied"))
+    return any(tie.get("type") in ("start", "continue") for tie in ties)
 
 
 def _pitch(note: Element, transposition: int) -> int | None:
@@ -195,13 +230,6 @@ def _number(element: Element, name: str, default: Fraction) -> Fraction:
     if value is None or abs(value) > 1_000_000:
         raise UnusableTune("bad numbers", f"<{name}> of {text.strip()[:20]!r}")
     return value
-
-
-def _highest_voice(voices: list[list[tuple[int, Fraction]]]) -> list[tuple[int, Fraction]]:
-    """The voice with the highest median pitch among those with half the notes of the fullest."""
-    fullest = max(map(len, voices))
-    fuller = [voice for voice in voices if 2 * len(voice) >= fullest]
-    return max(fuller, key=lambda voice: median(pitch for pitch, _ in voice))
 
 
 _CONTAINER = "META-INF/container.xml"
