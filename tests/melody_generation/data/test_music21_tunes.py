@@ -42,7 +42,7 @@ def corpus(tmp_path, monkeypatch):
     (tmp_path / "music21/__init__.py").write_text(WOULD_FAIL)
     (essen / "__init__.py").write_text(WOULD_FAIL)
     (essen / "license.txt").write_text("non-commercial")
-    songs = song(1, 1) + song(2, 2, key="H") + song(3, 3, count=10) + song(4, 1)
+    songs = song(1, 1) + song(2, 2, key="Z") + song(3, 3, count=10) + song(4, 1)
     (essen / "altdeu10.abc").write_text(songs)
     (essen / "lux.abc").write_text(song(1, 5))
     (bach / "bwv1.6.xml").write_text(chorale(1, ("Horn 1", "Soprano", "Bass")))

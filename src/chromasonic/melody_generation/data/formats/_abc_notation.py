@@ -1,4 +1,4 @@
-"""Parsers of ABC signs: notes, lengths, keys, meters, tuplets.
+"""Parsers of ABC signs: notes, lengths, meters, tuplets.
 
 Source: the ABC music standard 2.1.
 """
@@ -12,16 +12,10 @@ from typing import NamedTuple
 from chromasonic.errors import DataError
 
 _SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-_ALTERATIONS = {"^": 1, "_": -1, "=": 0}
-_ORDER_OF_SHARPS = "FCGDAEB"
-_FIFTHS_OF_MODE = {
-    "maj": 0, "ion": 0, "lyd": 1, "mix": -1, "dor": -2,
-    "m": -3, "min": -3, "aeo": -3, "phr": -4, "loc": -5,
-}  # fmt: skip
+ALTERATIONS = {"^": 1, "_": -1, "=": 0}
 _NOTES_IN_THE_TIME_OF = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}
 _NOTE = re.compile(r"([_^=]*)([A-Ga-g])([,']*)([\d/]*)")
 _LENGTH = re.compile(r"(\d{0,4})(?:/(\d{1,4})|(/{0,8}))")
-_KEY = re.compile(r"([A-G])([#b]?)(\s*)([A-Za-z]*)")
 _METER = re.compile(r"([\d+ ()]{1,20})/\s*(\d{1,3})")
 
 
@@ -53,7 +47,7 @@ def parse_note(sign: str) -> WrittenNote:
     accidental, letter, octave, length = match.groups()
     natural = _SEMITONES[letter.upper()] + (72 if letter.islower() else 60)
     natural += 12 * (octave.count("'") - octave.count(","))
-    alteration = sum(_ALTERATIONS[mark] for mark in accidental) if accidental else None
+    alteration = sum(ALTERATIONS[mark] for mark in accidental) if accidental else None
     return WrittenNote(letter.upper(), natural, alteration, parse_length(length))
 
 
@@ -90,55 +84,14 @@ def parse_tuplet(sign: str, meter: tuple[int, int]) -> tuple[Fraction, int]:
     """Parses a tuplet such as `(3` or `(3:2:4`: the factor of lengths, and the number of notes.
 
     Raises:
-        DataError: If one of its numbers is 0.
+        DataError: If one of its numbers is 0, or it has 1 or over 9 notes in an unknown time.
     """
     written = [int(number) if number else None for number in sign[1:].split(":")]
     notes, time, count = [*written, None, None][:3]
-    if notes is None or 0 in (notes, time, count):
+    if notes is None or 0 in (notes, time, count) or (time is None and not 2 <= notes <= 9):
         raise DataError(
             f"a tuplet must be like (3 or (3:2:3, above 0, but got {sign!r}. Correct it."
         )
     compound = meter in ((6, 8), (9, 8), (12, 8))
     time = time or _NOTES_IN_THE_TIME_OF.get(notes, 3 if compound else 2)
     return Fraction(time, notes), count or notes
-
-
-def parse_key(value: str) -> dict[str, int] | None:
-    """Parses a K: field: the alteration of each altered letter; None if it names a clef only.
-
-    Raises:
-        DataError: If it is not a key.
-    """
-    if value.startswith(("HP", "Hp")):
-        return {} if value[1] == "P" else {"F": 1, "C": 1}
-    match = _KEY.match(value)
-    if match is None:
-        return _parse_keyless(value)
-    tonic, sign, space, word = match.groups()
-    mode = word.lower() if word.lower() == "m" else word.lower()[:3]
-    if mode and mode not in _FIFTHS_OF_MODE and not space:
-        raise DataError(f"a key must be like G, Bb, F#m or D mix, but got {value!r}. Correct K:.")
-    fifths = _ORDER_OF_SHARPS.index(tonic) - 1 + 7 * ((sign == "#") - (sign == "b"))
-    # A word after a space may also be a clef, as in `K:G treble`.
-    fifths += _FIFTHS_OF_MODE.get(mode, 0)
-    signature = _signature(fifths, value)
-    for accidental, letter in re.findall(r"([_^=]+)([A-Ga-g])", value[match.end() :]):
-        signature[letter.upper()] = sum(_ALTERATIONS[mark] for mark in accidental)
-    return signature
-
-
-def _parse_keyless(value: str) -> dict[str, int] | None:
-    if value in ("", "none"):
-        return {}
-    if re.match(r"clef|treble|alto|tenor|bass|perc|octave|stafflines|middle|transpose", value):
-        return None
-    raise DataError(f"a key must be like G, Bb, F#m or D mix, but got {value!r}. Correct K:.")
-
-
-def _signature(fifths: int, value: str) -> dict[str, int]:
-    if abs(fifths) > 7:
-        raise DataError(
-            f"a key must have at most 7 sharps or flats, but got {value!r}. Respell it."
-        )
-    altered = _ORDER_OF_SHARPS[:fifths] if fifths > 0 else _ORDER_OF_SHARPS[7 + fifths :]
-    return dict.fromkeys(altered, 1 if fifths > 0 else -1)

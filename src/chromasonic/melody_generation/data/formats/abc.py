@@ -1,9 +1,10 @@
 """Reader of ABC, the text format of folk music.
 
-The result is one line of notes: pitch and duration, in the order in which they are written.
-Repeats and endings are not expanded; grace notes, rests and lyrics are dropped, and a rest
-lengthens no note; of a chord the top note stays, of several voices the first.
-An accidental holds for its letter in every octave until the next barline.
+The result is one line of notes: sounding pitch and duration, in the order in which they are
+written. Repeats and endings are not expanded; grace notes, rests and lyrics are dropped, and a
+rest lengthens no note; of a chord the top note stays, of several voices the first.
+An accidental holds for its letter in every octave until the next barline, unless the file says
+otherwise. What changes pitches and cannot be read, such as a macro, is an error.
 
 Source: the ABC music standard 2.1.
 """
@@ -18,34 +19,58 @@ from fractions import Fraction
 import numpy as np
 
 from chromasonic.errors import DataError
+from chromasonic.melody_generation.data.formats._abc_keys import (
+    Shifts,
+    parse_key,
+    parse_voice,
+)
 from chromasonic.melody_generation.data.formats._abc_notation import (
     WrittenNote,
     default_unit,
-    parse_key,
     parse_length,
     parse_meter,
     parse_note,
     parse_tuplet,
 )
+from chromasonic.melody_generation.data.formats._abc_text import (
+    Line,
+    decode_abc,
+    find_tunes,
+    read_lines,
+)
 from chromasonic.melody_generation.data.formats.melody_line import Event, MelodyLine, merge_ties
 from chromasonic.melody_generation.data.tune_report import UnusableTune
 from chromasonic.melody_generation.data.vocabulary import TICKS_PER_QUARTER, IntArray
 
-_FIELD = re.compile(r"([A-G]:(?![|:])|[H-Zmrsw]:)(.*)")  # `d:|` and `G:|` are music
+# No signs of music unless a U: field makes them so, or a note stands behind, as after an ornament.
+_TEXT_LETTER = "hijl-twNWY"
 _SIGN = re.compile(
-    r"""
-      (?P<ignored> "[^"]*" | ![^!|\s]*! | \{[^}]*\} )
-    | (?P<field>   \[[A-Za-z]:[^]]*\] )
-    | (?P<bar>     \[?\|+[]:|]* | :+\|*[]:]* | \[(?=[\d"]) )
-    | (?P<chord>   \[[^]|]*\][\d/]* )
-    | (?P<tuplet>  \([2-9](?::\d{0,3}){0,2} )
-    | (?P<broken>  >{1,3} | <{1,3} )
-    | (?P<note>    [_^=]*[A-Ga-g][,']*[\d/]* )
-    | (?P<rest>    [zxZX][\d/]* )
-    | (?P<tie>     - )
-    | (?P<overlay> & )
+    rf"""
+      (?P<ignored>  "(?:[^"\\]|\\.)*" | \{{[^}}]*\}} )
+    | (?P<ornament> !(?=[^!|\s]*!)[^!|\s]*[^!|\s_^=A-Ga-gz,'\d/][^!|\s]*! | !f{{1,4}}! | !\d!
+                    | !(?=[^!|]*[{_TEXT_LETTER}])[^!|]*! )
+    | (?P<field>    \[[A-Za-z]:[^]]*\] )
+    | (?P<bar>      \[?\|+[]:|]* | :+\|*[]:]* | \[(?=[\d"\s]|$) )
+    | (?P<chord>    \[[^]|]*\][\d/]* )
+    | (?P<plus>     \+[^+|\s]*\+ )
+    | (?P<tuplet>   \(\d{{1,3}}(?::\d{{0,3}}){{0,2}} )
+    | (?P<broken>   >{{1,3}} | <{{1,3}} )
+    | (?P<note>     [_^=]*[A-Ga-g][,']*[\d/]* )
+    | (?P<rest>     [zxZX][\d/]* )
+    | (?P<tie>      - )
+    | (?P<overlay>  & )
+    | (?P<unclosed> ["{{\[\]] )
+    | (?P<accident> [_^=]+[\d/]* )
+    | (?P<symbol>   [{_TEXT_LETTER}](?=[_^=A-HJ-MO-VXZa-guvxz(\["{{!~.]) )
+    | (?P<letter>   [^\W\d_] )
     """,
     re.VERBOSE,
+)
+_SYMBOLS = "HIJKLMOPQRSTUVkuvy"  # of ornaments and bowing, and a spacer
+_OLD_CHORD = re.compile(r"\+((?:[_^=]*[A-Ga-g][,']*[\d/]*){2,})\+")
+_DYNAMICS = ("+ff+", "+fff+", "+ffff+")
+_DIRECTIVE = re.compile(
+    r"(?:MIDI\s+)?(r?transpose|barlines|nobarlines|propagate-accidentals|map|voicemap)\b[\s=]*(.*)"
 )
 
 
@@ -75,13 +100,15 @@ def read_abc(text: str) -> Iterator[AbcTune]:
     Raises:
         DataError: At the first tune that cannot be read.
     """
-    return map(read_tune, split_abc(text))
+    return map(read_tune, find_tunes(text))
 
 
 def split_abc(text: str) -> list[str]:
-    """Splits text before each X: field; one tune if there is none."""
-    before, *tunes = re.split(r"(?m)^(?=X:)", text.removeprefix("\ufeff"))
-    return tunes or [before]
+    """Splits text into tunes, each after the fields that the file sets for all of them.
+
+    A tune begins at its X: field, or after a blank line with its other fields or bars of notes.
+    """
+    return list(find_tunes(text))
 
 
 def read_tune(text: str) -> AbcTune:
@@ -92,10 +119,10 @@ def read_tune(text: str) -> AbcTune:
     """
     parser = _TuneParser()
     try:
-        for line in text.splitlines():
-            if parser.in_body and not line.strip():
+        for line in read_lines(text):
+            if parser.in_body and line.kind == " ":
                 break
-            parser.read_line(line.split("%")[0])
+            parser.read_line(line)
         return parser.tune()
     except DataError as error:
         number = "without number" if parser.number is None else parser.number
@@ -114,21 +141,26 @@ class _TuneParser:
         self.unit: Fraction | None = None  # in whole notes
         self.signature: dict[str, int] = {}
         self.accidentals: dict[str, int] = {}
+        self.scope = "pitch"  # of accidentals: this letter, this letter and octave, or this note
+        self.shifts: dict[str, Shifts] = {"": {}}  # by voice, "" for those without their own
+        self.transposition = 0
+        self.symbols = set(_SYMBOLS)
         self.events: list[Event] = []
         self.broken = Fraction(1)  # factor of the next event, after < or >
         self.tuplet = Fraction(1)
         self.tuplet_left = 0
 
-    def read_line(self, line: str) -> None:
-        if match := _FIELD.match(line):
-            self.read_field(match[1][0], match[2].strip())
+    def read_line(self, line: Line) -> None:
+        if line.kind.strip():
+            self.read_field(line.kind, line.text)
         elif self.in_body:
-            for sign in _SIGN.finditer(line):
+            for sign in _SIGN.finditer(line.text):
                 self.read_sign(sign.lastgroup, sign[0])
 
     def read_field(self, name: str, value: str) -> None:
         if name == "V":
             self.voice = value.split()[0] if value else ""
+            self.shift(self.voice, parse_voice(value))
         elif self.in_other_voice():
             return
         elif name == "X":
@@ -139,12 +171,48 @@ class _TuneParser:
             self.meter = parse_meter(value)
         elif name == "L":
             self.unit = parse_length(value.replace(" ", ""))
+        elif name == "I":
+            self.read_directive(value)
+        elif name == "U":
+            self.symbols.add(value[:1])
+        elif name == "m":
+            raise DataError("macros (m:) cannot be read. Write their notes out.")
         elif name == "K":
-            self.in_body = True
-            signature = parse_key(value)
-            self.signature = self.signature if signature is None else signature
-            # A meter that changes in the body leaves the unit as it is.
-            self.unit = self.unit or default_unit(self.meter)
+            self.read_key(value)
+
+    def read_key(self, value: str) -> None:
+        signature, shifts = parse_key(value)
+        self.shift(self.voice if self.in_body else "", shifts)
+        self.in_body = True
+        self.signature = self.signature if signature is None else signature
+        # A meter that changes in the body leaves the unit as it is.
+        self.unit = self.unit or default_unit(self.meter)
+
+    def read_directive(self, value: str) -> None:
+        match = _DIRECTIVE.match(value)
+        if match is None:
+            return
+        name, setting = match.groups()
+        if name.endswith("transpose"):
+            semitones = re.fullmatch(r"[+-]?\d{1,3}", setting.strip())
+            if semitones is None:
+                raise DataError(f"a transposition must be in semitones, but got {value!r}.")
+            origin = "MIDI" if value.startswith("MIDI") else "directive"
+            voice = self.voice if self.in_body else ""
+            before = self.shifts.get(voice, {}).get(origin, 0) if name[0] == "r" else 0
+            self.shift(voice, {origin: before + int(semitones[0])})
+        elif name.endswith("barlines"):
+            self.scope = "pitch" if name == "barlines" else "not"
+        elif name == "propagate-accidentals" and setting in ("pitch", "octave", "not"):
+            self.scope = setting
+        else:
+            raise DataError(f"the directive {value!r} cannot be read. Write notes as they sound.")
+
+    def shift(self, voice: str, shifts: Shifts) -> None:
+        """Transposes a voice from here on, or with no name all voices without their own shift."""
+        self.shifts[voice] = {**self.shifts.get(voice, {}), **shifts}
+        here = {**self.shifts[""], **self.shifts.get(self.voice, {})}
+        self.transposition = sum(here.values())
 
     def read_sign(self, kind: str | None, sign: str) -> None:
         if kind == "field":
@@ -160,6 +228,8 @@ class _TuneParser:
             self.add(None, parse_length(sign[1:]))
         elif kind == "chord":
             self.add_chord(*sign[1:].split("]"))
+        elif kind == "plus" and sign not in _DYNAMICS and (chord := _OLD_CHORD.fullmatch(sign)):
+            self.add_chord(chord[1], "")
         elif kind == "tuplet":
             self.tuplet, self.tuplet_left = parse_tuplet(sign, self.meter)
         elif kind == "tie" and self.events:
@@ -168,19 +238,39 @@ class _TuneParser:
             short = Fraction(1, 2 ** len(sign))
             before, self.broken = (2 - short, short) if sign[0] == ">" else (short, 2 - short)
             self.events[-1].quarters *= before
-        elif kind == "overlay":
+        else:
+            self.refuse_sign(kind, sign)
+
+    def refuse_sign(self, kind: str | None, sign: str) -> None:
+        if kind == "overlay":
             raise DataError("voices joined by & cannot be read as one melody. Remove all but one.")
+        if kind == "unclosed":
+            raise DataError(f"brackets and quotes must be closed, but {sign} is not. Close it.")
+        if kind == "accident":
+            raise DataError(
+                f"an accidental must be ^, ^^, _, __ or = before its note, but got {sign!r}. "
+                "Correct it; quarter tones cannot be read."
+            )
+        if kind == "letter" and sign not in self.symbols:
+            raise DataError(
+                f"music must have no other letters than those of notes, rests and ornaments, but "
+                f"got {sign!r}. Put text into a field such as w: or N:."
+            )
 
     def in_other_voice(self) -> bool:
         return bool(self.events) and self.voice != self.melody_voice
 
     def sounding_pitch(self, note: WrittenNote) -> int:
+        key = f"{note.step}{note.natural}" if self.scope == "octave" else note.step
         if note.alteration is not None:
-            self.accidentals[note.step] = note.alteration
+            if self.scope == "not":
+                return note.natural + note.alteration + self.transposition
+            self.accidentals[key] = note.alteration
         elif self.events and self.events[-1].tied and self.events[-1].natural == note.natural:
             # A tie carries an accidental over the barline.
             return self.events[-1].pitch or 0
-        return note.natural + self.accidentals.get(note.step, self.signature.get(note.step, 0))
+        alteration = self.accidentals.get(key, self.signature.get(note.step, 0))
+        return note.natural + alteration + self.transposition
 
     def add(self, pitch: int | None, length: Fraction, natural: int | None = None) -> None:
         if not self.events:
@@ -233,13 +323,9 @@ def read_abc_file(content: bytes) -> Iterator[MelodyLine | UnusableTune]:
     Raises:
         UnusableTune: If there are more than 100,000 tunes in the file.
     """
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError:
-        text = content.decode("latin-1")
-    if text.count("\nX:") >= MOST_TUNES:
-        raise UnusableTune("too large", f"more than {MOST_TUNES} tunes in one file")
-    for tune in split_abc(text):
+    for count, tune in enumerate(find_tunes(decode_abc(content)), start=1):
+        if count > MOST_TUNES:
+            raise UnusableTune("too large", f"more than {MOST_TUNES} tunes in one file")
         try:
             yield _read(tune)
         except UnusableTune as error:
