@@ -10,6 +10,7 @@ from chromasonic.bayesopt import Space
 from chromasonic.errors import ObjectiveError, shown
 from chromasonic.paths import expand_home
 from chromasonic.search import run_search
+from chromasonic.tuning.bound_data import bound_data, note_changes
 from chromasonic.tuning.executors.executor_config import visible_gpus
 from chromasonic.tuning.named_objective import identity_of, objective_named
 from chromasonic.tuning.objective import Objective
@@ -19,6 +20,7 @@ from chromasonic.tuning.session import SearchPlan
 from chromasonic.tuning.study import Fingerprint
 
 SOURCE = "source of the objective"
+DATA = "data bound to the objective"
 
 
 def tune(
@@ -50,7 +52,8 @@ def tune(
         output_dir: Where the study, its files and checkpoints are kept; None to keep nothing.
         study_name: What the study is called in the storage; the objective's name by default.
         gpus_per_trial: GPUs of a trial on Ray.
-        accept_changed_source: Go on although the source of the objective has changed.
+        accept_changed_source: Go on although the source of the objective, or the data bound to it
+            (arguments of a `partial`, variables of a closure, attributes), have changed.
         verbose: Whether to show progress.
         **options: Options of every search, such as `jobs`, `timeout`, `sampler`, `seed`,
             `patience` and `executor`; see `RunOptions`.
@@ -76,10 +79,11 @@ def tune(
     name, source = identity_of(named)
     if not callable(named):
         raise ObjectiveError(f"an objective must be a function, but got {shown(objective)}.")
+    data = None if isinstance(objective, str) else bound_data(objective)
     plan = SearchPlan(
         space=searched,
         num_epochs=None,
-        fingerprint=_fingerprint(searched, name, source, maximize),
+        fingerprint=_fingerprint(searched, name, source, data, maximize),
         output_dir=None if output_dir is None else expand_home(output_dir),
         study_name=study_name or name.rpartition(".")[2].rpartition(":")[2],
         storage=settled["storage"],
@@ -104,18 +108,24 @@ def tune(
         gpus=visible_gpus() if settled["executor"] == "process" else (),
         gpus_per_trial=gpus_per_trial,
     )
-    return run_search(plan, named, run, console=Console(quiet=not verbose))
+    try:
+        return run_search(plan, named, run, console=Console(quiet=not verbose))
+    finally:
+        note_changes(objective, data)
 
 
-def _fingerprint(space: Space, name: str, source: str, maximize: bool) -> Fingerprint:
+def _fingerprint(
+    space: Space, name: str, source: str, data: str | None, maximize: bool
+) -> Fingerprint:
     parameters = space.to_dict()["parameters"]
     return Fingerprint(
         {
             "space": {parameter["name"]: parameter for parameter in parameters},
             "objective": name,
             SOURCE: source,
+            DATA: data,
             "direction": MAXIMIZE if maximize else "minimize",
         },
-        acceptable=frozenset({SOURCE}),
+        acceptable=frozenset({SOURCE, DATA}),
         hint=", or accept the changed source with accept_changed_source (--accept-changed-source)",
     )
