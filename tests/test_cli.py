@@ -512,13 +512,18 @@ def test_a_running_trial_that_is_cancelled_ends_and_does_not_count(tune, tmp_pat
     try:
         # It never ends on its own.
         next(line for line in search.stdout if line.startswith("trial 0: x="))
-        cancelled = subprocess.run(
-            [*command, "cancel", "0", "--output-dir", "results"],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=tmp_path,
-        )
+        unknown, cancelled = [
+            subprocess.run(
+                [*command, "cancel", number, "--output-dir", "results"],
+                capture_output=True,
+                text=True,
+                check=False,
+                cwd=tmp_path,
+            )
+            for number in ("99", "0")
+        ]
+        assert unknown.returncode == 1
+        assert "trial 99 must be running, but is not. Running now: 0." in unknown.stderr
         assert cancelled.returncode == 0, cancelled.stderr
         assert "will end trial 0" in cancelled.stdout
         output, _ = search.communicate(timeout=120)

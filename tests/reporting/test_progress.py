@@ -3,6 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
+from chromasonic.reporting import progress
 from chromasonic.reporting.progress import ProgressDisplay, _duration
 from chromasonic.tuning.learning_curve import EpochRow
 
@@ -67,6 +68,54 @@ def test_the_cursor_is_visible_while_the_search_runs(terminal, result):
     with ProgressDisplay(terminal, result(), 3, num_epochs=5):
         text = terminal.file.getvalue()
         assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
+
+
+def test_all_trials_that_run_are_shown(terminal, result):
+    with ProgressDisplay(terminal, result(), 3, num_epochs=5) as display:
+        for number in (0, 1, 2):
+            display.on_trial_start(number, {})
+        display.on_epoch(1, EpochRow(2, 1.5))
+        display._live.refresh()
+    assert "trial 0; trial 1, epoch 2/5: 1.5000; trial 2" in terminal.file.getvalue()
+
+
+def test_a_narrow_terminal_cuts_the_live_line_instead_of_breaking_it(trial, result):
+    narrow = Console(file=io.StringIO(), force_terminal=True, width=60)
+    with ProgressDisplay(narrow, result([trial(0, [2.0])]), 3, num_epochs=5) as display:
+        display.on_trial_start(1, {})
+        display.on_epoch(1, EpochRow(2, 1.5))
+        narrow.file.truncate(0)
+        display._live.refresh()
+        shown = narrow.file.getvalue()
+    assert "\n" not in shown
+    assert "1 of 3, best 2.0000 (trial 0)" in shown
+    assert "…" in shown
+
+
+def test_without_a_terminal_epochs_are_told_now_and_then(plain, result, monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    with ProgressDisplay(plain, result(), 3, num_epochs=5) as display:
+        display.on_trial_start(0, {})
+        display.on_trial_start(1, {})
+        for epoch in range(1, 6):
+            now += 8.0
+            display.on_epoch(0, EpochRow(epoch, 1.0))
+    assert plain.file.getvalue().splitlines()[2:] == [
+        "trial 0, epoch 2/5: 1.0000; trial 1",
+        "trial 0, epoch 4/5: 1.0000; trial 1",
+    ]
+
+
+def test_a_cancelled_trial_does_not_count_towards_the_total(plain, trial, result):
+    trials = [trial(0), trial(1, [], "cancelled"), trial(2), trial(3)]
+    lines = show(plain, result(), trials).splitlines()
+    assert [line[line.index("; ") :][:8] for line in lines[1::2]] == [
+        "; 1 of 3",
+        "; 1 of 3",
+        "; 2 of 3",
+        "; 3 of 3",
+    ]
 
 
 def test_an_error_ends_the_live_line_and_is_passed_on(terminal, result):

@@ -8,17 +8,22 @@ from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Column
 
 from chromasonic.errors import plain_text
 from chromasonic.reporting.terminal import print_lines
 from chromasonic.reporting.text import params_line, trial_line
+from chromasonic.tuning.endings import Ending
 from chromasonic.tuning.learning_curve import EpochRow
 from chromasonic.tuning.observers import Observer
 from chromasonic.tuning.records import SearchResult, TrialRecord
 
+EPOCHS_EVERY_S = 15.0
+"""Time between two lines about epochs where there is no terminal."""
+
 
 class ProgressDisplay(Observer):
-    """Shows the running trial, its epoch, the best value so far and the time left.
+    """Shows the running trials, their epochs, the best value so far and the time left.
 
     Args:
         console: Where to.
@@ -39,7 +44,8 @@ class ProgressDisplay(Observer):
         self._known = {trial.number for trial in result.trials}
         self._n_ended = len(result.trials)
         self._n_before = self._n_ended
-        self._started = time.monotonic()
+        self._started = self._last_said = time.monotonic()
+        self._doing: dict[int, str] = {}
         self._live: Progress | None = None
         if console.is_terminal:
             self._live = _live_line(console)
@@ -64,11 +70,15 @@ class ProgressDisplay(Observer):
     def on_trial_start(self, number: int, params: Mapping[str, Any]) -> None:
         """Shows the parameters of a trial."""
         self._say(f"trial {number}: {params_line(params)}")
-        self._show(f"trial {number}")
+        self._doing[number] = f"trial {number}"
+        self._show()
 
     def on_epoch(self, number: int, row: EpochRow) -> None:
-        """Shows the epoch and loss of a trial."""
-        self._show(f"trial {number}, epoch {row.epoch}{self._of_epochs}: {row.loss:.4f}")
+        """Shows the epoch and loss of a trial; without a terminal only now and then."""
+        self._doing[number] = f"trial {number}, epoch {row.epoch}{self._of_epochs}: {row.loss:.4f}"
+        if self._live is None and time.monotonic() - self._last_said >= EPOCHS_EVERY_S:
+            self._say("; ".join(self._doing.values()))
+        self._show()
 
     def on_warning(self, message: str) -> None:
         """Shows a warning."""
@@ -76,13 +86,15 @@ class ProgressDisplay(Observer):
 
     def on_trial_end(self, record: TrialRecord, checkpoint: Path | None) -> None:
         """Shows the ending of a trial."""
+        self._doing.pop(record.number, None)
         if record.number in self._known:
             return
-        self._n_ended += 1
+        # One that was cancelled does not count towards the total.
+        self._n_ended += record.ending != Ending.CANCELLED
         if record.counts and (self._best is None or self._rank(record) < self._rank(self._best)):
             self._best = record
         self._say(f"{trial_line(record)}{self._standing()}")
-        self._show("")
+        self._show()
 
     def _rank(self, record: TrialRecord) -> tuple[float, int]:
         return self._sign * (record.value or 0), record.number
@@ -97,10 +109,13 @@ class ProgressDisplay(Observer):
 
     def _say(self, line: str) -> None:
         print_lines(self._console, line)
+        self._last_said = time.monotonic()
 
-    def _show(self, doing: str) -> None:
+    def _show(self) -> None:
         if self._live is not None:
-            status = plain_text(f"{doing}{self._standing()}".removeprefix("; "))
+            standing = self._standing().removeprefix("; ")
+            # What must not be cut off by the edge of the terminal stands first.
+            status = plain_text("; ".join([standing, *self._doing.values()]))
             self._live.update(self._bar, description=status, completed=self._n_ended)
 
     def _time_left(self) -> str:
@@ -114,9 +129,14 @@ class ProgressDisplay(Observer):
 def _live_line(console: Console) -> Progress:
     return Progress(
         BarColumn(bar_width=20),
-        TextColumn("{task.description}", markup=False),
+        TextColumn(
+            "{task.description}",
+            markup=False,
+            table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1),
+        ),
         console=console,
         transient=True,
+        expand=True,
         refresh_per_second=4,
     )
 

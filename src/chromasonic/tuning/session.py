@@ -252,6 +252,22 @@ def require_running(output_dir: Path) -> None:
     )
 
 
+def require_running_trial(result: SearchResult, number: int) -> None:
+    """Raises an error unless that trial has begun and not ended.
+
+    Raises:
+        StudyError: It has not begun, or has ended.
+    """
+    running = [trial.number for trial in result.running]
+    if number not in running:
+        ended = next((trial.ending for trial in result.trials if trial.number == number), None)
+        there = ", ".join(map(str, running)) or "none"
+        raise StudyError(
+            f"trial {number} must be running, but {f'it is {ended}' if ended else 'is not'}. "
+            f"Running now: {there}."
+        )
+
+
 def load_result(
     place: str | Path,
     study_name: str | None = None,

@@ -17,8 +17,15 @@ def cancel(
     """End one trial of a running search; it counts neither as a trial nor as a failure."""
     with errors_in_one_line(debug):
         from chromasonic.tuning.cancellation import Cancellations
-        from chromasonic.tuning.session import require_running
+        from chromasonic.tuning.search_folder import SearchFolder
+        from chromasonic.tuning.session import (
+            load_result,
+            require_running,
+            require_running_trial,
+        )
 
         require_running(output_dir)
+        if SearchFolder(output_dir).study.exists():
+            require_running_trial(load_result(output_dir), number)
         Cancellations(output_dir).request(number)
         typer.echo(f"The search in {output_dir} will end trial {number}, if it is running.")
