@@ -522,7 +522,7 @@ def test_a_running_trial_that_is_cancelled_ends_and_does_not_count(tune, tmp_pat
             )
             for number in ("99", "0")
         ]
-        assert unknown.returncode == 1
+        assert unknown.returncode == 2
         assert "trial 99 must be running, but is not. Running now: 0." in unknown.stderr
         assert cancelled.returncode == 0, cancelled.stderr
         assert "will end trial 0" in cancelled.stdout
