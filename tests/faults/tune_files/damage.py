@@ -16,12 +16,17 @@ NUMBERS = [b"0", b"-1", b"1", b"255", b"65536", b"9999999999", b"1e308", b"1e-30
 ABC_SIGNS = [
     b"[", b"]", b"{", b"(", b"(9:9:9", b"(0", b"-", b">>>", b"<", b"^^", b"/", b"////", b"/9999",
     b"&", b'"', b"!", b"|", b"\n", b"\nX:2\n", b"\nK:", b"[K:", b"[V:2]", b"\nV:1\n", b"\nM:1/0\n",
-    b"\nL:0\n", b"%", b"\\\n", b"\xff", b"\0", "\N{GREEK SMALL LETTER ALPHA}".encode(),
+    b"\nL:0\n", b"%", b"\n+:", b'\\"', b"\r", b"\n\n", b"+", b"=3D", b"\nm:a=b\n",
+    b"\n%%begintext\n", b"\n%%MIDI transpose 9\n", b"[K:t=-9 octave=2]", b"[K:D exp _b]",
+    b"\\\n", b"\xff", b"\0", "\N{GREEK SMALL LETTER ALPHA}".encode(),
 ]  # fmt: skip
 XML_SIGNS = [
     b"<", b">", b"&", b"&amp;", b"&a;", b"<!--", b"]]>", b"<![CDATA[",
     b"<!DOCTYPE a [<!ENTITY b 'c'>]>", b"<note>", b"</note>", b"<chord/>", b"<grace/>",
-    b"<rest/>", b"<backup/>", b"<measure>", b"<part>", b"<divisions>0</divisions>",
+    b"<rest/>", b"<backup/>", b"<backup><duration>2</duration></backup>", b"<staff>2</staff>",
+    b"<forward><duration>3</duration></forward>",
+    b"<notations><tied type='start'/></notations>",
+    b"<measure>", b"<part>", b"<divisions>0</divisions>",
     b"<transpose><chromatic>9</chromatic></transpose>", b"<duration>", b"<tie type='start'/>",
     b"<pitch/>", b"<a>", b"<a b='", b"\xff", b"\0",
 ]  # fmt: skip

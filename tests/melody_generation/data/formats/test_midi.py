@@ -166,6 +166,14 @@ def test_more_notes_than_any_melody_has_are_refused(monkeypatch):
         melody(track(notes([60] * 11), END))
 
 
+def test_endless_note_offs_without_notes_are_refused(monkeypatch):
+    monkeypatch.setattr("chromasonic.melody_generation.data.formats.midi.MOST_EVENTS", 10)
+    stray = b"\0\x80\x3c\0"
+    assert melody(track(stray * 8, notes([60]), END)).pitches == [60]
+    with pytest.raises(UnusableTune, match="too many notes"):
+        melody(track(stray * 9, notes([60]), END))
+
+
 @pytest.mark.parametrize("meta", [
     b"\0\xff\x59\2\x0b\0",  # a key of 11 sharps
     b"\0\xff\x51\3\0\0\0",  # tempo 0

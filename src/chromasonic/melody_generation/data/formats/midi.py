@@ -9,7 +9,7 @@ Source: Standard MIDI Files 1.0 (RP-001).
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -108,6 +108,7 @@ def _variable_length(track: bytes, position: int) -> tuple[int, int]:
 
 
 MOST_NOTES = 100_000
+MOST_EVENTS = 10 * MOST_NOTES  # of a track, most of them note-offs without a note
 MOST_TRACKS = 65_535
 
 _DRUM_CHANNEL = 9
@@ -229,8 +230,9 @@ def _next_track(content: bytes, position: int, repairs: Counter[str]) -> int:
 def _read_track(chunk: bytes, quarter: int, room: int, repairs: Counter[str]) -> _Track:
     name = ""
     has_drums = False
-    n_onsets = 0
-    events: dict[tuple[int, int], list[tuple[int, bool]]] = {}  # by channel and pitch
+    n_onsets = n_events = 0
+    # By channel and pitch.
+    events: defaultdict[tuple[int, int], list[tuple[int, bool]]] = defaultdict(list)
     for time, status, first, second in read_messages(chunk, repairs):
         if status == _META:
             name = name or chunk[first:second].decode("latin-1").strip()
@@ -243,9 +245,10 @@ def _read_track(chunk: bytes, quarter: int, room: int, repairs: Counter[str]) ->
             continue
         starts = kind == _NOTE_ON and second > 0
         n_onsets += starts
-        if n_onsets > room:
+        n_events += 1
+        if n_onsets > room or n_events > MOST_EVENTS:
             raise UnusableTune("too many notes", f"more than {MOST_NOTES}")
-        events.setdefault((channel, first), []).append((time, starts))
+        events[channel, first].append((time, starts))
     notes: list[Note] = []
     hanging: list[tuple[int, int]] = []  # onset and pitch
     for (_, pitch), of_pitch in events.items():
