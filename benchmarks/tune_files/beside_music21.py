@@ -250,7 +250,7 @@ def first_line(score: music21.stream.Score) -> Notes:
 
 
 def top_line(part: music21.stream.Stream) -> Notes:
-    """What is highest in a part at each time, higher notes cutting lower ones."""
+    """Highest line of a part; higher notes cut lower ones short."""
     flat = part.flatten().stripTies(matchByPitch=True)
     sounding: list[tuple[Fraction, Fraction, int]] = []
     for element in flat.notes:
