@@ -26,14 +26,9 @@ from chromasonic.bayesopt.arithmetic import own_arithmetic, own_error_state
 from chromasonic.bayesopt.gp.kernels import kernel_named
 from chromasonic.bayesopt.space import Params, Space, Value
 from chromasonic.bayesopt.space.encoded import EncodedSpace
-from chromasonic.bayesopt.space.values import (
-    as_float,
-    is_integer,
-    is_number,
-    is_real,
-    python_scalar,
-)
+from chromasonic.bayesopt.space.values import is_integer, is_number, is_real
 from chromasonic.errors import shown
+from chromasonic.scalars import as_float, python_scalar
 
 _N_ANCHORS = 5
 _LEAST_STD = 1e-9  # relative to the largest

@@ -7,9 +7,9 @@ from typing import Any, Self, final, overload
 
 from chromasonic.bayesopt.proposals import Proposer, Strategy
 from chromasonic.bayesopt.space import Params, Space, Value
-from chromasonic.bayesopt.space.values import as_float, python_scalar
 from chromasonic.bayesopt.surrogate import FittedSurrogate, Observation, Outcome
 from chromasonic.errors import shown
+from chromasonic.scalars import as_float, python_scalar
 
 _STATE_VERSION = 1
 

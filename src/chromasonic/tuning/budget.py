@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from chromasonic.bayesopt.space.values import python_scalar
+from chromasonic.scalars import python_scalar
 from chromasonic.tuning.records import TrialRecord
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chromasonic.bayesopt.space.values import as_float, python_scalar
 from chromasonic.errors import shown
+from chromasonic.scalars import as_float, python_scalar
 from chromasonic.tuning.endings import Ending
 from chromasonic.tuning.learning_curve import ROW_KEYS
 

@@ -7,7 +7,7 @@ from typing import Any, Self, TypedDict
 
 from optuna.storages import BaseStorage
 
-from chromasonic.bayesopt.space.values import python_scalar
+from chromasonic.scalars import python_scalar
 from chromasonic.tuning.budget import Budget
 from chromasonic.tuning.executors.executor_config import ExecutorConfig
 from chromasonic.tuning.records import SearchResult

@@ -10,9 +10,9 @@ import optuna
 from optuna.storages import BaseStorage, InMemoryStorage
 
 from chromasonic.bayesopt import Space
-from chromasonic.bayesopt.space.values import python_scalar
 from chromasonic.errors import StudyError, StudyInUse, one_line
 from chromasonic.paths import expand_home, user_path
+from chromasonic.scalars import python_scalar
 from chromasonic.tuning._earlier import (
     describe_earlier,
     n_trials_from_earlier,

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromasonic.bayesopt.space.parameter import Parameter, cell, clip_to_unit
-from chromasonic.bayesopt.space.values import is_integer, is_number, python_scalar
+from chromasonic.bayesopt.space.values import is_integer, is_number
 from chromasonic.errors import SpaceError, shown
+from chromasonic.scalars import python_scalar
 
 Array = NDArray[np.float64]
 

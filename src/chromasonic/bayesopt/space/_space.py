@@ -21,8 +21,9 @@ from chromasonic.bayesopt.space._reading import (
     parameter_from_dict,
 )
 from chromasonic.bayesopt.space.parameter import Parameter
-from chromasonic.bayesopt.space.values import Params, Value, as_native, python_scalar, reprs
+from chromasonic.bayesopt.space.values import Params, Value, as_native, reprs
 from chromasonic.errors import SpaceError, is_utf8, shown
+from chromasonic.scalars import python_scalar
 
 
 @final

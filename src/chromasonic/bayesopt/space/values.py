@@ -3,11 +3,12 @@
 import math
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 import numpy as np
 
 from chromasonic.errors import SpaceError, shown
+from chromasonic.scalars import python_scalar
 
 Value = str | bool | int | float | None
 Params = Mapping[str, Value]
@@ -31,19 +32,6 @@ def is_number(value: object) -> TypeGuard[float]:
 def is_integer(value: object) -> TypeGuard[int]:
     """True for an integer by type; False for 2.0 and for a boolean."""
     return isinstance(value, Integral) and not isinstance(value, bool)
-
-
-def python_scalar(value: Any) -> Any:
-    """A scalar of numpy, PyTorch or the like as Python's own; anything else as it is."""
-    return value.item() if getattr(value, "shape", None) == () else value
-
-
-def as_float(number: Any) -> float:
-    """The number as a float; infinite where it is too large for one."""
-    try:
-        return float(number)
-    except OverflowError:
-        return math.inf if number > 0 else -math.inf
 
 
 def as_native(value: object) -> Value:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from chromasonic.bayesopt import Fixed, Float, Integer, Ordinal, Parameter, Space
-from chromasonic.bayesopt.space.values import is_integer, python_scalar
+from chromasonic.bayesopt.space.values import is_integer
 from chromasonic.errors import SpaceError
 from chromasonic.melody_generation.training.loop import TrainingSettings
+from chromasonic.scalars import python_scalar
 
 _FEWEST_STEPS = 14
 

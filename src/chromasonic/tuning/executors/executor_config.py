@@ -11,8 +11,8 @@ from typing import Any
 
 import psutil
 
-from chromasonic.bayesopt.space.values import python_scalar
 from chromasonic.errors import ExecutorError
+from chromasonic.scalars import python_scalar
 from chromasonic.tuning.executors._inline import InlineExecutor
 from chromasonic.tuning.executors._trial_run import Breakable
 from chromasonic.tuning.executors.processes.executor import ProcessExecutor
